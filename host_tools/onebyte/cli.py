@@ -1,0 +1,80 @@
+"""The `onebyte` command: finds its subcommands in `onebyte.commands`, loads one when used."""
+
+import importlib
+import pkgutil
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+import onebyte.commands
+from formats.errors import OnebyteError
+from onebyte.errors import UserError
+
+_USER_ERROR = 2
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the modules of `onebyte.commands`, each with a `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(module.name for module in pkgutil.iter_modules(onebyte.commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"onebyte.commands.{cmd_name}")
+        return module.command  # type: ignore[no-any-return]
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """From labelled recordings to a sensor that says its decision in one byte.
+
+    \b
+    Example: onebyte train models/exercise/recipe.toml
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    Mistakes of the user and data that we refuse end as one line on stderr and code 2, an interrupt
+    as 130. Everything else is a bug and keeps its traceback.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(args=argv, prog_name="onebyte", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return _USER_ERROR
+    except click.ClickException as error:
+        return _refuse(_usage_message(error))
+    except (UserError, OnebyteError) as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(message: str) -> int:
+    print(f"onebyte: error: {' '.join(message.split())}", file=sys.stderr)
+    return _USER_ERROR
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message.rstrip('.')}. See '{error.ctx.command_path} --help'."
+    return message
+
+
+def _terminate(number: int, frame: object) -> None:
+    # A normal exit, so that brokers and devices started by us are stopped.
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -141,7 +141,7 @@ uint32_t ob_program_work_bytes(const ob_program *p);
 void ob_features(const ob_program *p, const int16_t *ring, uint32_t rows, uint32_t start_row,
     void *work, int16_t *out);
 
-/* ---- model and classifier: model.c, trees.c ---- */
+/* ---- model and classifier: model_check.c, trees.c and the files they call ---- */
 
 /* A checked model; all pointers lead into the caller's file, which must outlive it. */
 typedef struct ob_model {
@@ -155,7 +155,6 @@ typedef struct ob_model {
     uint8_t n_classes;
     uint8_t leaf_bits;    /* 0 or 8 */
     uint8_t max_depth;
-    uint8_t has_novelty;
     const uint16_t *roots; /* n_trees */
     const uint16_t *words; /* n_words */
     const uint8_t *rows;   /* n_rows x n_classes votes */
@@ -169,8 +168,16 @@ typedef struct ob_model {
  * (OB_ALIGNMENT otherwise). */
 int ob_model_check(const uint8_t *model, uint32_t len, ob_model *out);
 
-/* Classifies one feature vector. result: 4 + n_classes int32: class_id, confidence, novelty score,
- * sum of votes, votes of every class. */
+/* Where ob_predict puts what; the votes of all classes follow from OB_RESULT_VOTES on. */
+enum ob_result {
+    OB_RESULT_CLASS_ID = 0,
+    OB_RESULT_CONFIDENCE = 1, /* 0..255 */
+    OB_RESULT_NOVELTY = 2,    /* 0..2032 */
+    OB_RESULT_SUM = 3,        /* of the votes of all classes */
+    OB_RESULT_VOTES = 4,
+};
+
+/* Classifies one feature vector. result: OB_RESULT_VOTES + n_classes int32. */
 void ob_predict(const ob_model *m, const int16_t *features, int32_t *result);
 
 #endif

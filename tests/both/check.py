@@ -13,6 +13,15 @@ def raises(code, function, *args):
     raise AssertionError("expected %s, got %r" % (errors.name(code), value))
 
 
+def raises_kind(kind, function, *args):
+    """Fail unless function(*args) raises an exception of this class; return it."""
+    try:
+        value = function(*args)
+    except kind as error:
+        return error
+    raise AssertionError("expected %s, got %r" % (kind.__name__, value))
+
+
 class Random:
     """xorshift32: the same numbers on every runtime, unlike the two `random` modules."""
 

@@ -3,7 +3,7 @@
 import struct
 
 from formats import errors
-from formats.record import MAX_QUALITY
+from formats.record import MAX_QUALITY, U32_MAX, check_ranges
 
 VERSION = 1
 HEADER_BYTES = 16
@@ -13,7 +13,6 @@ MAX_DELTA_DS = 65535
 
 _HEADER = "<BBHIIHH"
 _ENTRY = "<BH"
-_U32_END = 1 << 32
 
 
 class Batch:
@@ -61,13 +60,14 @@ def pack(records):
         records: (epoch, result, quality, seq, time_s, time_ms) tuples that `span` accepts.
 
     Raises:
-        OnebyteError: BATCH_COUNT, BATCH_SEQ or BATCH_DELTA: they do not fit one batch.
+        OnebyteError: They do not fit one batch, or a field is out of range.
     """
     count = len(records)
     if count < 1 or count > MAX_RECORDS:
         raise errors.OnebyteError(errors.BATCH_COUNT)
     epoch, _, quality, seq, time_s, time_ms = records[0]
     _check(epoch, quality, seq, count, time_ms)
+    check_ranges(0, seq, time_s)
     payload = bytearray(HEADER_BYTES + ENTRY_BYTES * count)
     struct.pack_into(_HEADER, payload, 0, VERSION, quality, epoch, seq, time_s, time_ms, count)
     last_ds = 0
@@ -76,6 +76,7 @@ def pack(records):
         if delta_ds < 0 or delta_ds > MAX_DELTA_DS:
             raise errors.OnebyteError(errors.BATCH_DELTA, "record %d" % i)
         last_ds = _since_first_ds(records, i)
+        check_ranges(records[i][1], seq + i, records[i][4])
         struct.pack_into(_ENTRY, payload, HEADER_BYTES + ENTRY_BYTES * i, records[i][1], delta_ds)
     return bytes(payload)
 
@@ -113,7 +114,7 @@ def parse(payload):
         time_ms += delta_ds * 100
         time_s += time_ms // 1000
         time_ms %= 1000
-        if time_s >= _U32_END:
+        if time_s > U32_MAX:
             raise errors.OnebyteError(errors.BATCH_TIME)
         records.append((epoch, result, quality, first_seq + i, time_s, time_ms))
     return Batch(epoch, first_seq, quality, records)
@@ -138,11 +139,11 @@ def _delta_ds(records, i, last_ds):
 
 
 def _check(epoch, quality, first_seq, count, time_ms):
-    if quality > MAX_QUALITY:
+    if quality < 0 or quality > MAX_QUALITY:
         raise errors.OnebyteError(errors.BATCH_QUALITY)
     if epoch < 1 or epoch > 65535:
         raise errors.OnebyteError(errors.BATCH_EPOCH)
-    if first_seq < 0 or first_seq + count > _U32_END:
+    if first_seq < 0 or first_seq + count > U32_MAX + 1:
         raise errors.OnebyteError(errors.BATCH_SEQ)
-    if time_ms > 999:
+    if time_ms < 0 or time_ms > 999:
         raise errors.OnebyteError(errors.BATCH_TIME)

@@ -11,6 +11,7 @@ SINCE_BOOT = 0  # time_quality: the clock was never set
 DRIFTING = 1  # set once, not followed up
 SYNCHRONISED = 2
 MAX_QUALITY = 2
+U32_MAX = 0xFFFFFFFF
 
 _FORMAT = "<HBBIIH"
 _BODY_BYTES = 14
@@ -38,6 +39,7 @@ def pack_into(buf, offset, epoch, result, quality, seq, time_s, time_ms):  # noq
     if offset < 0 or len(buf) - offset < RECORD_BYTES:
         raise errors.OnebyteError(errors.RECORD_SIZE)
     check_fields(epoch, quality, time_ms)
+    check_ranges(result, seq, time_s)
     struct.pack_into(_FORMAT, buf, offset, epoch, result, quality, seq, time_s, time_ms)
     crc = crc16(buf, offset, offset + _BODY_BYTES)
     buf[offset + 14] = crc & 255
@@ -67,4 +69,14 @@ def check_fields(epoch: int, quality: int, time_ms: int) -> None:
     if quality < 0 or quality > MAX_QUALITY:
         raise errors.OnebyteError(errors.RECORD_QUALITY)
     if time_ms < 0 or time_ms > 999:
+        raise errors.OnebyteError(errors.RECORD_TIME)
+
+
+def check_ranges(result: int, seq: int, time_s: int) -> None:
+    """Raise an `OnebyteError` unless these fit their bytes; MicroPython's struct would cut them."""
+    if result < 0 or result > 255:
+        raise errors.OnebyteError(errors.RESULT_VALUE)
+    if seq < 0 or seq > U32_MAX:
+        raise errors.OnebyteError(errors.RECORD_SEQ)
+    if time_s < 0 or time_s > U32_MAX:
         raise errors.OnebyteError(errors.RECORD_TIME)

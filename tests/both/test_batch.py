@@ -70,6 +70,21 @@ def test_span_stops_where_a_batch_must_end():
     raises(errors.BATCH_COUNT, batch.pack, [])
 
 
+def test_fields_out_of_range_are_not_packed():
+    for field, value, code in (
+        (0, 0, errors.BATCH_EPOCH),
+        (1, 256, errors.RESULT_VALUE),
+        (2, 3, errors.BATCH_QUALITY),
+        (2, -1, errors.BATCH_QUALITY),
+        (3, 1 << 32, errors.BATCH_SEQ),
+        (4, 1 << 32, errors.RECORD_TIME),
+        (5, -1, errors.BATCH_TIME),
+    ):
+        broken = list(FIRST)
+        broken[field] = value
+        raises(code, batch.pack, [tuple(broken)])
+
+
 def test_what_span_accepts_can_be_packed():
     random = Random(4)
     for _ in range(100):
@@ -78,6 +93,7 @@ def test_what_span_accepts_can_be_packed():
             after = list(follow(records[-1], random.between(-50, 400), random.bits(8)))
             if random.below(20) == 0:
                 after[random.below(4)] += 1
+                after[1] %= 256
                 after[2] %= 3
             records.append(tuple(after))
         while records:

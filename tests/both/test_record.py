@@ -87,6 +87,11 @@ def test_fields_out_of_range_are_refused_both_ways():
         raises(errors.RECORD_QUALITY, record.pack_into, buf, 0, 1, 0, quality, 0, 0, 0)
     for time_ms in (-1, 1000):
         raises(errors.RECORD_TIME, record.pack_into, buf, 0, 1, 0, 0, 0, 0, time_ms)
+    for value in (-1, 1 << 32):
+        raises(errors.RECORD_SEQ, record.pack_into, buf, 0, 1, 0, 0, value, 0, 0)
+        raises(errors.RECORD_TIME, record.pack_into, buf, 0, 1, 0, 0, 0, value, 0)
+    for result in (-1, 256):
+        raises(errors.RESULT_VALUE, record.pack_into, buf, 0, 1, result, 0, 0, 0, 0)
     assert buf == bytes(16)
 
 

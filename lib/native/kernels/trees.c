@@ -46,13 +46,14 @@ static void vote_soft(const ob_model *m, const int16_t *features, int32_t *votes
     }
 }
 
-/* votes * 255 / sum for 0 <= votes <= sum <= 2^18, sum > 0: eight steps of a long division, since
- * the quotient is at most 255 and Cortex-M0+ divides only by a library call. */
+/* votes * 255 / sum for 0 <= votes <= sum, votes <= 2^18, 0 < sum < 2^26 (1024 rows of 240 votes of
+ * 255): eight steps of a long division, since the quotient is at most 255 and Cortex-M0+ divides
+ * only by a library call. Shifting the rest instead of the sum keeps everything in 32 bits. */
 static int32_t confidence_of(uint32_t votes, uint32_t sum) {
     uint32_t rest = votes * 255;
     int32_t quotient = 0;
     for (int bit = 7; bit >= 0; bit--) {
-        if (rest >= sum << bit) {
+        if (rest >> bit >= sum) {
             rest -= sum << bit;
             quotient |= 1 << bit;
         }

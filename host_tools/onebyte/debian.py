@@ -1,7 +1,7 @@
 """Fetch a Debian source package of a given suite without touching the system's apt.
 
-apt-get runs with its own source list, lists and cache in a folder of ours. The mirror is the one the
-machine already uses, read from its apt configuration.
+apt-get runs with its own source list, lists and cache in a folder of ours. The mirror is the one
+the machine already uses, read from its apt configuration.
 """
 
 import re

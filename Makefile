@@ -1,0 +1,71 @@
+# What a person types. `make help` lists the targets; each comment after ## is its help line.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.14 python3))
+ARCH ?= x64
+FUZZ_SECONDS ?= 20
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_VENV := $(VENV)/.installed-demo
+DEV_VENV := $(VENV)/.installed-dev
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help venv venv-dev demo test lint format kernels natmod micropython-unix clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(DEMO_VENV)  ## Create .venv with what `onebyte` needs to run
+
+venv-dev: $(DEV_VENV)  ## Add pytest, ruff and mypy to .venv
+
+demo: $(DEMO_VENV)  ## Train, flash a simulated node, watch its bytes arrive: no board needed
+	@$(BIN)/onebyte fetch umqtt >/dev/null
+	@$(BIN)/onebyte build natmod --optional
+	@$(BIN)/onebyte demo
+
+test: $(DEV_VENV)  ## Build everything, lint, fuzz shortly and run every test
+	@.ci/install-tools
+	@$(MAKE) --no-print-directory natmod micropython-unix
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest
+
+lint: $(DEV_VENV)  ## Check style and types of host and device code, and compile the device files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tests/lint_device.py
+
+format: $(DEV_VENV)  ## Format all Python files
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+natmod: $(DEMO_VENV)  ## Build the native module for ARCH (x64, armv6m, xtensawin, ...)
+	@$(BIN)/onebyte fetch umqtt >/dev/null
+	@$(BIN)/onebyte build natmod --arch $(ARCH)
+
+micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
+	@$(BIN)/onebyte build micropython-unix
+
+clean:  ## Remove what was built; .venv and the download cache stay
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' \
+		|| { echo "$(PYTHON) is not Python 3.11.4 or newer; set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "no venv: on Debian apt-get install python3-venv" >&2; exit 1; }
+
+$(DEMO_VENV): pyproject.toml .ci/constraints.txt | $(VENV)/bin/pip
+	@echo "installing the Python packages of the demo into $(VENV)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(DEV_VENV): $(DEMO_VENV)
+	@echo "installing the Python packages of the tests into $(VENV)"
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@

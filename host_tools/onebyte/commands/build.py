@@ -1,0 +1,39 @@
+"""`onebyte build`: build the native module or our unix port of MicroPython; the Makefile calls it."""
+
+import os
+import platform
+
+import click
+
+from onebyte import toolchain
+from onebyte.errors import UserError
+
+_MODULE = "obkernels"
+
+
+@click.group(hidden=True)
+def command() -> None:
+    """Build what runs on the device side."""
+
+
+@command.command()
+@click.option("--arch", default="x64", show_default=True, help="MicroPython's architecture name.")
+@click.option("--optional", is_flag=True, help="Say why and go on when it cannot be built.")
+def natmod(arch: str, optional: bool) -> None:
+    """Build the kernels as a native module (.mpy)."""
+    try:
+        if optional and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+            raise UserError("this machine cannot run native modules of MicroPython")
+        path = toolchain.build_natmod(_MODULE, arch, toolchain.micropython_source())
+    except UserError as error:
+        if not optional or os.environ.get("CI") == "true":
+            raise
+        click.echo(f"Without the native module (slower, same results): {error}")
+    else:
+        click.echo(f"{path.relative_to(toolchain.ROOT)}: {path.stat().st_size} bytes")
+
+
+@command.command("micropython-unix")
+def micropython_unix() -> None:
+    """Build MicroPython's unix port with the kernels inside."""
+    click.echo(toolchain.build_unix_port(toolchain.micropython_source()))

@@ -1,0 +1,1 @@
+"""What runs on the node: configuration, outbox, uplink, and the loop that wires everything."""

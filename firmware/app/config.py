@@ -1,0 +1,161 @@
+"""The node's configuration: the one place of all defaults and ranges.
+
+docs/CONFIG.md explains every key; a test keeps its table equal to the one below.
+"""
+
+import json
+
+from formats import errors
+
+_BOOL = "bool"
+_INT = "int"
+_NUMBER = "number"
+_TEXT = "text"  # the range is that of its length in UTF-8 bytes
+_CHOICE = "choice"
+_NAME = "name"  # part of a topic: [a-z0-9_-], the range is that of its length
+
+REQUIRED = "required"
+
+# key: (kind, default, lowest, highest), or (_CHOICE, default, choices)
+KEYS = {
+    "tenant": (_NAME, REQUIRED, 1, 32),
+    "device": (_NAME, REQUIRED, 1, 32),
+    "broker_host": (_TEXT, REQUIRED, 1, 253),
+    "broker_port": (_INT, 1883, 1, 65535),
+    "broker_tls": (_BOOL, False),
+    "broker_ca_path": (_TEXT, "", 0, 255),
+    "broker_user": (_TEXT, "", 0, 255),
+    "broker_password": (_TEXT, "", 0, 255),
+    "keepalive_s": (_INT, 60, 5, 3600),
+    "network_deadline_ms": (_INT, 5000, 100, 60000),
+    "reconnect_max_s": (_INT, 60, 1, 3600),
+    "policy": (_CHOICE, "on_change", ("all", "on_change", "heartbeat")),
+    "heartbeat_s": (_INT, 600, 1, 604800),
+    "status_interval_s": (_INT, 300, 1, 86400),
+    "model_path": (_TEXT, "model.obm", 1, 255),
+    "silent_ms": (_INT, 5000, 10, 3600000),
+    "saturated_permille": (_INT, 100, 0, 1000),
+    "sample_low": (_INT, -32768, -32768, 32767),
+    "sample_high": (_INT, 32767, -32768, 32767),
+    "outbox_path": (_TEXT, "q", 1, 200),
+    "outbox_records": (_INT, 4096, 1, 1000000),
+    "outbox_ram_records": (_INT, 32, 1, 1024),
+    "outbox_segment_records": (_INT, 64, 1, 1024),
+    "outbox_full": (_CHOICE, "drop_oldest", ("drop_oldest", "drop_newest")),
+    "outbox_flush_s": (_INT, 60, 1, 86400),
+    "replay_path": (_TEXT, "", 0, 255),
+    "replay_speed": (_NUMBER, 1, 0, 1000000),
+    "replay_fifo_rows": (_INT, 0, 0, 65535),
+    "drain_s": (_INT, 10, 0, 86400),
+}
+
+_MAX_FILE_BYTES = 8192
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+class Config:
+    """A checked configuration: every key of `KEYS` is an attribute.
+
+    Args:
+        values: the keys that differ from their defaults, and all required ones.
+
+    Raises:
+        OnebyteError: a CONFIG_* code; the detail names the key and what is allowed.
+    """
+
+    def __init__(self, values: dict):
+        if not isinstance(values, dict):
+            raise errors.OnebyteError(errors.CONFIG_SYNTAX, "not an object")
+        for key in values:
+            if key not in KEYS:
+                raise errors.OnebyteError(errors.CONFIG_KEY, "%r is not a key" % key)
+        for key in KEYS:
+            if key not in values and KEYS[key][1] is REQUIRED:
+                raise errors.OnebyteError(errors.CONFIG_MISSING, "%s is required" % key)
+            value = values.get(key, KEYS[key][1])
+            _check(key, value)
+            setattr(self, key, value)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.sample_low >= self.sample_high:
+            _refuse_range("sample_low", "less than sample_high", self.sample_low)
+        if self.outbox_records < self.outbox_ram_records:
+            _refuse_range("outbox_records", "at least outbox_ram_records", self.outbox_records)
+        if self.broker_tls and not self.broker_ca_path:
+            raise errors.OnebyteError(
+                errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
+            )
+
+
+def load(path: str) -> Config:
+    """Returns the configuration in the JSON file at `path`.
+
+    Raises:
+        OnebyteError: there is none (CONFIG_MISSING), or it is wrong.
+        OSError: the file exists but cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        if error.errno == 2:  # ENOENT
+            raise errors.OnebyteError(errors.CONFIG_MISSING, "no file %s" % path) from None
+        raise
+    if len(text) > _MAX_FILE_BYTES:
+        raise errors.OnebyteError(errors.CONFIG_SYNTAX, "more than %d bytes" % _MAX_FILE_BYTES)
+    try:
+        values = json.loads(text)
+    except ValueError:  # UnicodeError is one, too
+        raise errors.OnebyteError(errors.CONFIG_SYNTAX, "%s is not JSON" % path) from None
+    return Config(values)
+
+
+def range_text(key: str) -> str:
+    """Returns what is allowed for `key`, as people write it."""
+    spec = KEYS[key]
+    if spec[0] == _BOOL:
+        return "true, false"
+    if spec[0] == _CHOICE:
+        return ", ".join(spec[2])
+    text = "%d to %d" % (spec[2], spec[3])
+    if spec[0] == _TEXT:
+        return text + " bytes"
+    if spec[0] == _NAME:
+        return text + " of a-z 0-9 _ -"
+    return text
+
+
+def _check(key: str, value) -> None:
+    spec = KEYS[key]
+    kind = spec[0]
+    if not _is_kind(kind, value):
+        raise errors.OnebyteError(errors.CONFIG_TYPE, "%s must be %s" % (key, kind))
+    if kind == _BOOL:
+        return
+    if kind == _CHOICE:
+        good = value in spec[2]
+    elif kind == _TEXT:
+        good = spec[2] <= len(value.encode()) <= spec[3]
+    elif kind == _NAME:
+        good = spec[2] <= len(value) <= spec[3] and all(c in _NAME_CHARACTERS for c in value)
+    else:
+        good = spec[2] <= value <= spec[3]  # false for a NaN
+    if not good:
+        _refuse_range(key, range_text(key), value)
+
+
+def _is_kind(kind: str, value) -> bool:
+    if kind == _BOOL:
+        return isinstance(value, bool)
+    if kind == _INT:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == _NUMBER:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def _refuse_range(key: str, allowed: str, value) -> None:
+    # A secret that is too long does not belong into a log.
+    shown = "" if key == "broker_password" else ", not %r" % (value,)
+    raise errors.OnebyteError(errors.CONFIG_RANGE, "%s: %s%s" % (key, allowed, shown))

@@ -137,7 +137,7 @@ def build_natmod(module: str, arch: str, source: Path) -> Path:
         source: MicroPython's source folder.
 
     Raises:
-        UserError: no such module, a missing tool, or a failed build with its last lines.
+        UserError: no such module, a missing tool, or a failed build with its first error.
     """
     folder = ROOT / "lib" / "native" / module
     if not (folder / "Makefile").is_file():
@@ -158,7 +158,7 @@ def build_unix_port(source: Path) -> Path:
     MicroPython, so that a changed kernel means a new build.
 
     Raises:
-        UserError: a missing tool or a failed build, with its last lines.
+        UserError: a missing tool or a failed build, with its first error.
     """
     target = _unix_port_path(source)
     if target.is_file():
@@ -231,5 +231,11 @@ def _make(folder: Path, settings: Mapping[str, str], flags: Sequence[str]) -> No
     except FileNotFoundError as error:
         raise UserError("make is not installed") from error
     if done.returncode != 0:
-        last = "\n".join(done.stdout.splitlines()[-15:])
-        raise UserError(f"make in {folder} failed:\n{last}")
+        log = ROOT / "build" / f"make-{folder.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout)
+        lines = done.stdout.splitlines()
+        reason = next(
+            (line for line in lines if "rror" in line), lines[-1] if lines else "no output"
+        )
+        raise UserError(f"make in {folder} failed: {reason.strip()} (all of it: {log})")

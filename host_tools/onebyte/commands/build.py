@@ -1,4 +1,4 @@
-"""`onebyte build`: build the native module or our unix port of MicroPython; the Makefile calls it."""
+"""`onebyte build`: build the native module or our unix port; the Makefile calls it."""
 
 import os
 import platform

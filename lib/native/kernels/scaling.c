@@ -1,0 +1,42 @@
+/* Brings a stream to a known number of bits: z = (x - mean) * 2^shift.
+ *
+ * A small signal is shifted up with the fraction of its mean, a large one down and rounded, so
+ * that spectrum, autocorrelation and shape see about the same precision whatever the amplitude.
+ */
+#include "window_features.h"
+
+void ob_scaling_shift(const ob_moments *m, uint32_t n, int32_t shift, int32_t limit,
+    ob_scaling *s) {
+    int32_t count = (int32_t)n;
+    int32_t rest = m->s1 - m->mean * count;
+    s->floor_mean = rest < 0 ? m->mean - 1 : m->mean;
+    rest = rest < 0 ? rest + count : rest; /* 0..n-1 */
+    s->shift = shift;
+    s->limit = limit;
+    s->fraction = 0;
+    s->half = 0;
+    s->multiplier = 1;
+    s->down = 0;
+    if (shift < 0) {
+        s->down = (uint32_t)-shift;
+        s->half = 1 << (s->down - 1);
+    } else {
+        s->multiplier = 1 << shift;
+        s->fraction = (rest * s->multiplier + count / 2) / count; /* rest << shift < 2^26 */
+    }
+}
+
+/* Chooses the shift so that |z| < 2^bits for bits <= 14 and as large as it can be. Returns 0 for a
+ * constant stream, which has no scale. */
+int ob_scaling_bits(const ob_moments *m, uint32_t n, uint32_t bits, ob_scaling *s) {
+    if (m->min == m->max) {
+        return 0;
+    }
+    int32_t limit = (1 << bits) - 1;
+    ob_scaling_shift(m, n, 0, limit, s);
+    int32_t up = m->max - s->floor_mean;
+    int32_t down = s->floor_mean - m->min + 1; /* the fraction takes up to one more */
+    uint32_t size = ob_bits32((uint32_t)(up > down ? up : down));
+    ob_scaling_shift(m, n, (int32_t)bits - (int32_t)size, limit, s);
+    return 1;
+}

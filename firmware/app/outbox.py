@@ -31,7 +31,7 @@ class Outbox:
         next_seq: number of the next record.
     """
 
-    def __init__(self, files, path, capacity, ram_records, segment_records, drop_newest=False):  # noqa: PLR0913
+    def __init__(self, files, path, capacity, ram_records, segment_records, drop_newest=False):
         if not 1 <= ram_records <= capacity or segment_records < 1:
             raise ValueError("capacity, ram_records or segment_records out of range")
         self._files = files
@@ -111,6 +111,8 @@ class Outbox:
     def acked(self, epoch: int, seq: int) -> None:
         """Takes out everything up to and including record (epoch, seq)."""
         n = self._segments.acked(epoch, seq)
+        if n:
+            self._flash_failed = False  # it answers, and has room again
         if not self._segments.waiting:
             while self._n:
                 oldest = self._in_ram(0)
@@ -166,8 +168,8 @@ class Outbox:
             self._drop_oldest()
         if self._n < self._ram_records:
             return True
-        # Once flash has failed only flush() tries again, or every decision would wait for it.
-        if not self._flash_failed:
+        # Once flash has failed it is tried less often, or every decision would wait for it.
+        if not self._flash_failed or self.next_seq % self._ram_records == 0:
             self.flush()
         if self._n == self._ram_records:
             if self._drop_newest:

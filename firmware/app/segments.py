@@ -30,7 +30,7 @@ class Segments:
     Nothing here raises when the flash fails or is full: `flash_errors` counts it.
 
     Args:
-        files: `open`, `remove`, `rename`, `ilistdir`, `mkdir` as a MicroPython filesystem has them.
+        files: `open`, `remove`, `rename`, `ilistdir`, `mkdir` of a MicroPython filesystem.
         path: the folder; it is made when missing.
         segment_records: records in a file.
 
@@ -223,8 +223,10 @@ class Segments:
         return True
 
     def _write(self, segment: _Segment, content) -> bool:
+        # "wb" replaces what a failed attempt at this number may have left.
+        mode = "ab" if segment.count else "wb"
         try:
-            with self._files.open(self._name(segment.number), "ab") as file:
+            with self._files.open(self._name(segment.number), mode) as file:
                 return file.write(content) == len(content)
         except OSError:
             return False
@@ -261,13 +263,13 @@ class Segments:
         self._open = True
 
     def _append_failed(self, segment: _Segment) -> None:
-        # The file may hold the records or not. It does not grow any more, so that whatever
-        # it holds beyond `count` is never taken for something else.
+        # The file may hold the records or not. It does not grow any more: behind what it holds
+        # beyond `count` nothing could be found again.
         self.flash_errors += 1
         self._open = False
         if not segment.count:
             self._segments.pop()
-            self._remove_later.append(segment.number)
+            self._next_number = segment.number
 
     def _forget_first(self) -> None:
         self._segments.pop(0)

@@ -83,9 +83,9 @@ class Decision:
             if votes > most or (votes == most and best != _NONE and class_id < best):
                 most = votes
                 best = class_id
-        if latest != _NONE and best != _NONE and self._votes[latest] == most:
-            return latest
-        return best
+        if best == _NONE:
+            return _NONE
+        return latest if latest != _NONE and self._votes[latest] == most else best
 
     def _level(self, class_id: int, at: int) -> int:
         while self._voted[at] != class_id:

@@ -3,8 +3,9 @@
 import json
 import os
 
-from app import config
 from check import raises
+
+from app import config
 from formats import errors
 
 _ROOT = __file__.rsplit("/", 3)[0] if __file__.count("/") > 2 else "."

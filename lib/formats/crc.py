@@ -11,7 +11,7 @@ def crc32(data, crc: int = 0) -> int:
 
 
 def crc16(data, start: int, end: int, crc: int = CRC16_INIT) -> int:
-    """Return the CRC-16/CCITT-FALSE of data[start:end], continued from `crc`; allocates nothing."""
+    """Return the CRC-16/CCITT-FALSE of data[start:end], from `crc` on; allocates nothing."""
     for i in range(start, end):
         # The polynomial x^16 + x^12 + x^5 + 1 applied to eight bits at once.
         x = (crc >> 8) ^ data[i]

@@ -44,7 +44,7 @@ def parse(buf, checked=False):
     """
     if not checked:
         # Imported here so that a device with the native check never loads this one.
-        from formats import model_checks  # noqa: PLC0415
+        from formats import model_checks
 
         model_checks.check_file(buf)
     return Model(buf)
@@ -184,9 +184,7 @@ class Model:
             return None
         at = self._sections[NOVELTY][0] + 4
         buf = self._buf
-        return [
-            (i16(buf, at + 4 * i), i16(buf, at + 4 * i + 2)) for i in range(self.n_features)
-        ]
+        return [(i16(buf, at + 4 * i), i16(buf, at + 4 * i + 2)) for i in range(self.n_features)]
 
     @property
     def labels(self):

@@ -20,20 +20,20 @@ def check_file(buf):
     """Raise an `OnebyteError` with the first reason that applies unless `buf` is a valid model."""
     check_header(buf)
     sections = check_section_table(buf)
-    n_streams, window = check_samples(buf, *sections[model.SAMPLES])
+    n_streams, window = check_samples(buf, sections[model.SAMPLES])
     n_features = check_features(buf, sections[model.FEATURES], n_streams, window)
     at, length = sections[model.CLASSIFIER]
     trees.check_header(buf, at, length, n_features)
     trees.check_tables(buf, at)
     n_classes = buf[at + 1]
     if model.NOVELTY in sections:
-        check_novelty(buf, *sections[model.NOVELTY], n_features)
-    check_decision(buf, *sections[model.DECISION], n_classes)
-    check_labels(buf, *sections[model.LABELS], n_classes)
+        check_novelty(buf, sections[model.NOVELTY], n_features)
+    check_decision(buf, sections[model.DECISION], n_classes)
+    check_labels(buf, sections[model.LABELS], n_classes)
     if model.GOLDEN in sections:
         check_golden(buf, sections[model.GOLDEN], n_features, n_classes)
     if model.NAME in sections:
-        check_name(buf, *sections[model.NAME])
+        check_name(buf, sections[model.NAME])
 
 
 def check_header(buf):
@@ -108,8 +108,9 @@ def _check_entry(buf, index, kind_before, expected_offset, end):
     return following
 
 
-def check_samples(buf, at, length):
-    """Raise SAMPLES unless the section is right; return (n_channels, window)."""
+def check_samples(buf, section):
+    """Raise SAMPLES unless the section, (offset, length), is right; return (n_channels, window)."""
+    at, length = section
     n_channels = buf[at]
     if length != 12 + model.CHANNEL_BYTES * n_channels or not 1 <= n_channels <= 16:
         raise OnebyteError(errors.SAMPLES, "n_channels or length")
@@ -183,8 +184,9 @@ def _check_features_header(buf, at, window):
         raise OnebyteError(errors.FEATURES, "fft_window")
 
 
-def check_novelty(buf, at, length, n_features):
-    """Raise NOVELTY unless the section is right."""
+def check_novelty(buf, section, n_features):
+    """Raise NOVELTY unless the section, (offset, length), is right."""
+    at, length = section
     if length != 4 + 4 * n_features or buf[at] != 1 or buf[at + 1] != n_features:
         raise OnebyteError(errors.NOVELTY, "kind, n_features or length")
     if not is_zero(buf, at + 2, at + 4):
@@ -194,8 +196,9 @@ def check_novelty(buf, at, length, n_features):
             raise OnebyteError(errors.NOVELTY, "feature %d: high below low" % i)
 
 
-def check_decision(buf, at, length, n_classes):
-    """Raise DECISION unless the section is right."""
+def check_decision(buf, section, n_classes):
+    """Raise DECISION unless the section, (offset, length), is right."""
+    at, length = section
     if length != 16:
         raise OnebyteError(errors.DECISION, "length")
     if buf[at] != (0 if n_classes <= 15 else 1):
@@ -209,8 +212,9 @@ def check_decision(buf, at, length, n_classes):
             raise OnebyteError(errors.DECISION, "levels descend")
 
 
-def check_labels(buf, at, length, n_classes):
-    """Raise LABELS unless the section is right."""
+def check_labels(buf, section, n_classes):
+    """Raise LABELS unless the section, (offset, length), is right."""
+    at, length = section
     if buf[at] != n_classes:
         raise OnebyteError(errors.LABELS, "n_classes")
     end = at + length
@@ -253,7 +257,8 @@ def check_golden(buf, section, n_features, n_classes):
         at += model.GOLDEN_WINDOW_BYTES
 
 
-def check_name(buf, at, length):
-    """Raise NAME unless the section is right."""
+def check_name(buf, section):
+    """Raise NAME unless the section, (offset, length), is right."""
+    at, length = section
     if length > _MAX_NAME_BYTES or not is_text(buf, at, at + length):
         raise OnebyteError(errors.NAME)

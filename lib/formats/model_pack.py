@@ -53,7 +53,7 @@ def pack(fields):
     unknown = [key for key in fields if key not in NEEDED and key not in OPTIONAL]
     if missing or unknown:
         raise ValueError("missing %s, unknown %s" % (missing, unknown))
-    values = dict(OPTIONAL)
+    values: dict = dict(OPTIONAL)
     values.update(fields)
     n_features = len(values["program"])
     sections = [

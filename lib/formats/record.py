@@ -17,7 +17,7 @@ _FORMAT = "<HBBIIH"
 _BODY_BYTES = 14
 
 
-def pack_into(buf, offset, epoch, result, quality, seq, time_s, time_ms):  # noqa: PLR0913
+def pack_into(buf, offset, epoch, result, quality, seq, time_s, time_ms):  # noqa: PLR0913, PLR0917
     """Write a record of 16 bytes to buf[offset:].
 
     The parameters are the fields of the record: an object to carry them would be allocated for
@@ -73,7 +73,7 @@ def check_fields(epoch: int, quality: int, time_ms: int) -> None:
 
 
 def check_ranges(result: int, seq: int, time_s: int) -> None:
-    """Raise an `OnebyteError` unless these fit their bytes; MicroPython's struct would cut them."""
+    """Raise an `OnebyteError` unless these fit their bytes: MicroPython would cut them."""
     if result < 0 or result > 255:
         raise errors.OnebyteError(errors.RESULT_VALUE)
     if seq < 0 or seq > U32_MAX:

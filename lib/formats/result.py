@@ -36,7 +36,7 @@ def encoding_of(n_classes: int) -> int:
     return A if n_classes <= MAX_CLASSES[A] else B
 
 
-def pack_class(encoding: int, class_id: int, level: int, novel: bool) -> int:
+def pack_class(encoding: int, class_id: int, level: int, novel: int) -> int:
     """Return the byte of a decided class; allocates nothing.
 
     Args:
@@ -94,5 +94,5 @@ def parse(encoding: int, byte: int):
 
 def check_encoding(encoding: int) -> None:
     """Raise an `OnebyteError` unless `encoding` is A or B."""
-    if encoding != A and encoding != B:
+    if encoding < A or encoding > B:
         raise errors.OnebyteError(errors.RESULT_ENCODING)

@@ -3,6 +3,19 @@
 from formats import errors
 
 
+class Skip(Exception):
+    """This runtime cannot run the test; the argument says why."""
+
+
+def heap_lock():
+    """Return (heap_lock, heap_unlock), or skip the test where the heap cannot be locked."""
+    try:
+        import micropython
+    except ImportError:
+        raise Skip("only MicroPython can lock its heap") from None
+    return micropython.heap_lock, micropython.heap_unlock
+
+
 def raises(code, function, *args):
     """Fail unless function(*args) raises the OnebyteError with this code; return the error."""
     try:

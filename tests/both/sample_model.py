@@ -1,6 +1,7 @@
 """Small models for tests, and random ones that are valid by construction."""
 
 from check import Random
+
 from formats import features_table, model_pack
 
 CHANNELS = [("ax", 1, 122070), ("ay", 1, 122070), ("az", 1, 122070), ("gx", 2, 1065264)]

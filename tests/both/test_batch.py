@@ -3,6 +3,7 @@
 import struct
 
 from check import Random, raises
+
 from formats import batch, errors
 
 FIRST = (3, 0x11, 2, 100, 1764000000, 250)
@@ -33,8 +34,7 @@ def test_batches_survive():
 def test_bytes_stand_where_the_spec_says():
     payload = batch.pack(chain(1000))
     assert payload == (
-        b"\x01\x02\x03\x00\x64\x00\x00\x00\x00\x81\x24\x69\xfa\x00\x02\x00"
-        b"\x11\x00\x00\x22\x0a\x00"
+        b"\x01\x02\x03\x00\x64\x00\x00\x00\x00\x81\x24\x69\xfa\x00\x02\x00\x11\x00\x00\x22\x0a\x00"
     ), payload
 
 

@@ -4,6 +4,7 @@ import struct
 
 import sample_model
 from check import Random, raises
+
 from formats import errors, model, model_pack
 from formats.crc import crc32
 

@@ -1,7 +1,7 @@
 """Lint what ruff and the host's mypy cannot see: device files, the Makefile, the shell scripts.
 
-Device files are checked by mypy against MicroPython's stubs and compiled by mpy-cross for the first
-two targets. Run by `make lint`; prints what is wrong and then exits with status 1.
+Device files are checked by mypy against MicroPython's stubs and compiled by mpy-cross for both
+first targets. Run by `make lint`; prints what is wrong and then exits with status 1.
 """
 
 import re

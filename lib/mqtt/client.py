@@ -22,7 +22,7 @@ from .session import Limits, Session
 class Client(MQTTClient):
     """An MQTT 3.1.1 client with at most one publish or subscription in flight."""
 
-    def __init__(  # noqa: PLR0913 (upstream's signature)
+    def __init__(  # noqa: PLR0913, PLR0917 (upstream's signature)
         self,
         client_id,
         server,

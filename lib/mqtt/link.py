@@ -146,5 +146,3 @@ class Link:
 def _refused(error):
     """Mbed TLS reports a certificate it does not accept as ValueError, with the reason."""
     return errors.OnebyteError(errors.TLS_CERTIFICATE, str(error).strip())
-
-

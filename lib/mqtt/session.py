@@ -136,7 +136,10 @@ class Session:
             for _ in range(_PACKETS_PER_POLL):
                 if self.state < GREETING or not self._flush() or not self._read():
                     break
+                waiting = self.awaits or self.state == GREETING
                 kind = self._handle(deliver)
+                if waiting and not self.awaits:
+                    break  # a link that fails right after the reply has still replied
             # Last, because a reply that already lies here is not late when we are.
             self._check_deadlines()
         except (OSError, errors.OnebyteError):
@@ -202,7 +205,7 @@ class Session:
         return True
 
     def buffer(self, size):
-        """Return a memoryview of `size` bytes to put the next packet in, once the last has left."""
+        """Return a memoryview of `size` bytes for the next packet, once the last one has left."""
         self._check_not_closed()
         self._guarded(self._drain)
         if size > len(self._tx):

@@ -1,0 +1,409 @@
+"""The MQTT client against brokers that misbehave, beside umqtt.simple as published.
+
+Every defect of umqtt.simple 1.3.4 that lib/mqtt cures is shown twice: the plain client hangs,
+misreads or sends nonsense, so the test can fail, and ours keeps its deadline.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bad_broker as bad
+import pytest
+from bad_broker import BadBroker, Packet, Peer
+
+PROBE = Path(__file__).parents[1] / "fakes" / "mqtt_probe.py"
+MICROPYTHON = Path(sys.executable).with_name("micropython")
+HANG_S = 1.2  # twice every deadline of the probe, start of the process included
+CONNECT_MS, READ_MS, WRITE_MS = 600, 400, 400
+LATE_MS = 250  # a loaded machine
+TIMED_OUT = 110
+
+Report = dict[str, Any]
+
+
+def probe(client: str, port: int, do: str, **job: Any) -> Report | None:
+    """Run the device-side client; None when it hangs."""
+    spec = json.dumps({"client": client, "port": port, "do": do, **job})
+    timeout_s = HANG_S if client == "plain" else 30.0
+    try:
+        done = subprocess.run(
+            [MICROPYTHON, PROBE],
+            input=spec,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    assert done.returncode == 0, done.stderr + done.stdout
+    report: Report = json.loads(done.stdout)
+    return report
+
+
+def both(script: Callable[[Peer], None], do: str, **job: Any) -> tuple[Report | None, Report]:
+    """Run the plain client and ours against the same script."""
+    with BadBroker(script) as broker:
+        plain = probe("plain", broker.port, do, **job)
+    with BadBroker(script) as broker:
+        ours = probe("ours", broker.port, do, **job)
+    assert ours is not None, "our client hangs"
+    return plain, ours
+
+
+def honest(client: str, do: str, **job: Any) -> tuple[Report | None, Packet | None]:
+    """Run one client against an honest broker; return its report and the last packet it sent.
+
+    The packet is None when the broker found something malformed.
+    """
+    with BadBroker(Peer.serve) as broker:
+        report = probe(client, broker.port, do, **job)
+    return report, None if broker.problems else broker.peers[0].packets[-1]
+
+
+def assert_timed_out(report: Report, limit_ms: int) -> None:
+    assert (report["error"], report["errno"]) == ("OSError", TIMED_OUT), report
+    assert limit_ms <= report["ms"] + 1 <= limit_ms + LATE_MS, report
+
+
+def accepted(then: Callable[[Peer], None]) -> Callable[[Peer], None]:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        then(peer)
+
+    return script
+
+
+def test_silent_broker_ends_at_the_connect_deadline() -> None:
+    plain, ours = both(Peer.silence, "connect")
+    assert plain is None
+    assert_timed_out(ours, CONNECT_MS)
+
+
+def test_silence_in_the_middle_of_connack() -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(bad.CONNACK[:3])
+        peer.silence()
+
+    plain, ours = both(script, "connect")
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 3])
+def test_end_of_stream_in_connack_is_an_oserror(n_bytes: int) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(bad.CONNACK[:n_bytes])
+
+    plain, ours = both(script, "connect")
+    assert plain and plain["error"] == "IndexError"
+    assert ours["error"] == "OSError", ours
+    assert ours["ms"] < READ_MS
+
+
+def test_connack_is_checked_without_assert() -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"\x90\x03\x00\x01\x00")
+
+    plain, ours = both(script, "connect")
+    assert plain and plain["error"] == "AssertionError"
+    assert (ours["error"], "instead of CONNACK" in ours["text"]) == ("OSError", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (1, "BROKER_PROTOCOL(101)"),
+        (2, "BROKER_CLIENT_ID(102)"),
+        (4, "BROKER_CREDENTIALS(104)"),
+        (5, "BROKER_NOT_AUTHORISED(105)"),
+    ],
+)
+def test_refusal_is_named(code: int, name: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"\x20\x02\x00" + bytes([code]))
+
+    with BadBroker(script) as broker:
+        ours = probe("ours", broker.port, "connect")
+    assert ours and (ours["error"], ours["text"]) == ("OnebyteError", name)
+
+
+@pytest.mark.parametrize("code", [3, 6, 255])
+def test_unavailable_broker_is_worth_another_try(code: int) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"\x20\x02\x00" + bytes([code]))
+
+    with BadBroker(script) as broker:
+        ours = probe("ours", broker.port, "connect")
+    assert ours and ours["error"] == "OSError"
+
+
+def test_silence_before_puback() -> None:
+    plain, ours = both(accepted(Peer.silence), "publish")
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+def test_puback_with_another_id_does_not_hang() -> None:
+    def answer(peer: Peer) -> None:
+        peer.send(bad.puback(peer.read(bad.PUBLISH).packet_id + 1))
+        peer.silence()
+
+    plain, ours = both(accepted(answer), "publish")
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+def test_puback_with_another_id_is_passed_over() -> None:
+    def answer(peer: Peer) -> None:
+        packet_id = peer.read(bad.PUBLISH).packet_id
+        peer.send(bad.puback(packet_id + 1) + bad.puback(packet_id))
+
+    with BadBroker(accepted(answer)) as broker:
+        ours = probe("ours", broker.port, "publish")
+    assert ours and ours["error"] is None, ours
+
+
+def test_flood_of_messages_does_not_postpone_the_puback_deadline() -> None:
+    def answer(peer: Peer) -> None:
+        peer.read(bad.PUBLISH)
+        while True:
+            peer.send(bad.publish("t", b"flood"))
+            time.sleep(0.001)
+
+    plain, ours = both(accepted(answer), "publish")
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+    assert len(ours["delivered"]) > 10
+
+
+def test_messages_are_delivered_while_puback_is_awaited() -> None:
+    def answer(peer: Peer) -> None:
+        packet_id = peer.read(bad.PUBLISH).packet_id
+        peer.send(bad.publish("t", b"meanwhile", 7) + bad.puback(packet_id))
+        peer.read(bad.PUBACK)
+
+    with BadBroker(accepted(answer)) as broker:
+        ours = probe("ours", broker.port, "publish")
+        assert ours and ours["delivered"] == [["t", 9]] and ours["error"] is None
+    assert broker.peers[0].packets[-1].body == b"\0\7"
+
+
+def test_check_msg_does_not_wait_for_the_rest_of_a_packet() -> None:
+    def half(peer: Peer) -> None:
+        peer.send(bad.publish("t", b"payload")[:1])
+        peer.silence()
+
+    # The plain client's wait_msg makes the socket blocking again after the first byte.
+    plain, ours = both(accepted(half), "idle", ms=2000)
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+def test_truncated_publish_is_never_delivered() -> None:
+    def cut(peer: Peer) -> None:
+        peer.send(bad.publish("t", b"0123456789")[:-4])
+
+    plain, ours = both(accepted(cut), "receive")
+    assert plain and plain["delivered"] == [["t", 6]]
+    assert (ours["error"], ours["delivered"]) == ("OSError", [])
+
+
+@pytest.mark.parametrize("body", [b"", b"\0", b"\0\0", b"\0\5top", b"\xff\xffx"])
+def test_publish_too_short_for_its_topic(body: bytes) -> None:
+    def send(peer: Peer) -> None:
+        peer.send(bytes([0x30, len(body)]) + body)
+        peer.silence()
+
+    with BadBroker(accepted(send)) as broker:
+        ours = probe("ours", broker.port, "receive")
+    assert ours and (ours["error"], ours["delivered"]) == ("OSError", [])
+    assert ours["ms"] < READ_MS
+
+
+def test_hostile_length_allocates_nothing() -> None:
+    def announce(peer: Peer) -> None:
+        peer.send(b"\x30\xff\xff\xff\x7f\x00\x01t" + bytes(64))
+        peer.silence()
+
+    plain, ours = both(accepted(announce), "receive")
+    assert plain and plain["error"] == "MemoryError"
+    assert ours["error"] == "OSError" and "268435455" in ours["text"]
+    assert ours["ms"] < READ_MS and ours["heap"] < 20000, ours
+
+
+def test_length_of_more_than_four_bytes() -> None:
+    def endless(peer: Peer) -> None:
+        peer.send(b"\x30" + b"\x80" * 40)
+        peer.silence()
+
+    plain, ours = both(accepted(endless), "receive")
+    assert plain is None
+    assert ours["error"] == "OSError" and ours["ms"] < READ_MS
+
+
+def test_slow_bytes_do_not_extend_the_deadline() -> None:
+    def slowly(peer: Peer) -> None:
+        peer.dribble(bad.publish("t", bytes(100)), 0.05)
+
+    plain, ours = both(accepted(slowly), "receive", timeout_s=0.2)
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.002])
+def test_a_packet_in_pieces_is_whole(gap_s: float) -> None:
+    def slowly(peer: Peer) -> None:
+        peer.dribble(bad.publish("t/ü", bytes(100), 9), gap_s)
+        peer.silence()
+
+    with BadBroker(accepted(slowly)) as broker:
+        ours = probe("ours", broker.port, "receive")
+    assert ours and (ours["error"], ours["delivered"]) == (None, [["t/ü", 100]])
+
+
+def test_reset_is_an_oserror() -> None:
+    with BadBroker(accepted(Peer.reset)) as broker:
+        ours = probe("ours", broker.port, "publish")
+    assert ours and ours["error"] == "OSError" and ours["ms"] < READ_MS
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x00",
+        b"\x20\x02\x00\x00",
+        b"\xf0\x00",
+        b"\xd0\x01\x00",
+        b"\x34\x03\x00\x01t",
+        b"HTTP/1.1",
+    ],
+)
+def test_unknown_packet_ends_the_connection(data: bytes) -> None:
+    def send(peer: Peer) -> None:
+        peer.send(data)
+        peer.silence()
+
+    with BadBroker(accepted(send)) as broker:
+        ours = probe("ours", broker.port, "receive")
+    assert ours and ours["error"] == "OSError", ours
+    assert ours["ms"] < READ_MS + LATE_MS
+
+
+def test_unknown_packet_is_misread_by_the_plain_client() -> None:
+    def send(peer: Peer) -> None:
+        # A PUBREC whose packet id looks like the head of a message.
+        peer.send(b"\x50\x02\x30\x04" + bad.publish("t", b"real"))
+        peer.silence()
+
+    plain, ours = both(accepted(send), "receive")
+    assert plain is None or plain["delivered"] != [["t", 4]]
+    assert (ours["error"], ours["delivered"]) == ("OSError", [])
+
+
+def test_packet_id_wraps() -> None:
+    assert honest("plain", "publish", pid=65535)[1] is None
+    ours, packet = honest("ours", "publish", pid=65535)
+    assert ours and packet and ours["error"] is None
+    assert ours["pid"] == packet.packet_id == 1
+
+
+@pytest.mark.parametrize("topic", ["t/" + "x" * 200, "t/" + "x" * 20000, "räume/küche", "µ" * 130])
+def test_subscribe_to_any_legal_topic(topic: str) -> None:
+    assert honest("plain", "subscribe", topic=topic)[1] is None
+    ours, packet = honest("ours", "subscribe", topic=topic)
+    assert ours and packet and ours["error"] is None
+    assert packet.topic == topic
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"), [("räume/küche", "x"), ("t", "größe"), ("ü" * 999, "ü")]
+)
+def test_publish_beyond_ascii(topic: str, payload: str) -> None:
+    _, packet = honest("plain", "publish", topic=topic, payload=payload)
+    assert packet is None or packet.payload != payload.encode()
+    ours, packet = honest("ours", "publish", topic=topic, payload=payload)
+    assert ours and packet and ours["error"] is None
+    assert (packet.topic, packet.payload) == (topic, payload.encode())
+
+
+def test_refused_subscription_is_named() -> None:
+    def refuse(peer: Peer) -> None:
+        peer.send(bad.suback(peer.read(bad.SUBSCRIBE).packet_id, 0x80))
+        peer.silence()
+
+    with BadBroker(accepted(refuse)) as broker:
+        ours = probe("ours", broker.port, "subscribe")
+    assert ours and ours["text"] == "BROKER_SUBSCRIPTION(106)"
+
+
+def test_silence_before_suback() -> None:
+    plain, ours = both(accepted(Peer.silence), "subscribe")
+    assert plain is None
+    assert_timed_out(ours, READ_MS)
+
+
+def test_keepalive_is_kept() -> None:
+    def strict(peer: Peer) -> None:
+        peer.sock.settimeout(1.5)  # keepalive of one second and a half, as MQTT has it
+        peer.serve()
+
+    with BadBroker(strict) as broker:
+        ours = probe("ours", broker.port, "idle", ms=3000, keepalive=1)
+    assert ours and ours["error"] is None, ours
+    kinds = [packet.kind for packet in broker.peers[0].packets]
+    assert 4 <= kinds.count(bad.PINGREQ) <= 7
+    with BadBroker(strict) as broker:
+        probe("plain", broker.port, "idle", ms=1700, keepalive=1)
+    assert bad.PINGREQ not in [packet.kind for packet in broker.peers[0].packets]
+
+
+def test_dead_peer_is_noticed_without_traffic() -> None:
+    def dead(peer: Peer) -> None:
+        peer.silence()
+
+    with BadBroker(accepted(dead)) as broker:
+        ours = probe("ours", broker.port, "idle", ms=5000, keepalive=1)
+    assert ours
+    assert_timed_out(ours, 500 + READ_MS)
+    assert "PINGRESP" in ours["text"]
+
+
+def test_full_send_buffer_ends_at_the_write_deadline() -> None:
+    job = {"count": 20000, "size": 1000, "qos": 0}
+    with BadBroker(accepted(lambda peer: peer.stall(broker.stop))) as broker:
+        assert probe("plain", broker.port, "publish_many", **job) is None
+    with BadBroker(accepted(lambda peer: peer.stall(broker.stop))) as broker:
+        ours = probe("ours", broker.port, "publish_many", **job)
+    assert ours and (ours["error"], ours["errno"]) == ("OSError", TIMED_OUT)
+    assert "write" in ours["text"]
+
+
+@pytest.mark.parametrize(("client", "pieces"), [("plain", 2), ("ours", 1)])
+def test_a_publish_is_one_segment(client: str, pieces: int) -> None:
+    seen: list[bytes] = []
+
+    def look(peer: Peer) -> None:
+        seen.extend(peer.read_pieces(2 + 2 + 1 + 2 + 200, 1.0))
+
+    with BadBroker(accepted(look)) as broker:
+        probe(client, broker.port, "publish", payload="x" * 200)
+    assert len(seen) >= pieces if client == "plain" else len(seen) == pieces
+
+
+def test_publishing_does_not_wait_for_delayed_acknowledgements() -> None:
+    job = {"count": 30, "size": 1, "qos": 1}
+    with BadBroker(Peer.serve) as broker:
+        ours = probe("ours", broker.port, "publish_many", **job)
+    assert ours and ours["error"] is None
+    assert ours["action_ms"] < 30 * 20, "the plain client needs 44 ms each"

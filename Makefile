@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_VENV := $(VENV)/.installed-demo
 DEV_VENV := $(VENV)/.installed-dev
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+# setuptools warns about every editable install that maps packages to folders.
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -1,0 +1,230 @@
+"""From a recipe and its recordings to a model file.
+
+Everything that learns from data is in `fit`: it sees only the windows it is given, so evaluation
+calls it once a fold and nothing leaks from the held-out subject into selection, training or ranges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+from formats import model_pack
+from formats.crc import crc32
+from onebyte import datasets, kernels, quantize
+from onebyte.errors import UserError
+from onebyte.features import chunks, compile_program
+from onebyte.recipe import UNITS, Recipe
+
+__all__ = ["Calibration", "FeatureTable", "Fit", "build_model", "compute_features", "fit",
+           "load_table"]
+
+UNCALIBRATED_LEVELS = (32, 64, 96, 128, 160, 192, 224)
+NEVER_NOVEL = 65535
+_KEEP = 0.6  # share of the candidates that survives one round of selection
+_RANGE_PERCENTILES = (0.5, 99.5)  # of each feature in training; beyond lies novelty
+_ESTIMATORS = {"extra_trees": ExtraTreesClassifier, "random_forest": RandomForestClassifier}
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """All candidate features of all windows; row i belongs to window i."""
+
+    values: np.ndarray  # int16 (n, candidates)
+    mirrored: np.ndarray | None  # the same of the mirrored windows, when the recipe mirrors
+    windows: datasets.Windows
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was learned from some windows."""
+
+    columns: list[int]  # candidates that the model uses
+    estimator: Any
+    forest: quantize.Forest
+    ranges: list[tuple[int, int]]  # low, high of each used feature
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What only held-out predictions can tell; the defaults are for a model inside a fold."""
+
+    levels: Sequence[int] = UNCALIBRATED_LEVELS
+    novelty_threshold: int = NEVER_NOVEL
+
+
+def load_table(recipe: Recipe) -> tuple[datasets.Dataset, FeatureTable]:
+    """Load the recordings and compute every candidate feature of every window."""
+    dataset = datasets.load(recipe)
+    windows = datasets.cut_windows(dataset, recipe)
+    mirrored = None
+    if recipe.mirror:
+        sign = np.array([-1 if name in recipe.mirror else 1 for name in recipe.channel_names])
+        other = np.clip(windows.samples * sign, -32768, 32767).astype(np.int16)
+        mirrored = compute_features(recipe, other)
+    return dataset, FeatureTable(compute_features(recipe, windows.samples), mirrored, windows)
+
+
+def compute_features(recipe: Recipe, samples: np.ndarray) -> np.ndarray:
+    """Return the candidates of int16 windows (n, window, n_channels) by the device's kernels."""
+    n_channels = len(recipe.channels)
+    parts = []
+    for features in chunks(recipe.features):
+        program = compile_program(features, recipe.streams, n_channels, recipe.fft_log2,
+                                  recipe.fft_window)
+        section = model_pack.pack_features({
+            "streams": program.streams,
+            "program": program.features,
+            "fft_log2": program.fft_log2,
+            "fft_window": program.fft_window,
+        })
+        parts.append(kernels.Program(section, n_channels, recipe.window).features(samples))
+    return np.hstack(parts)
+
+
+def fit(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> Fit:
+    """Select features, train and quantize on the windows that the mask `chosen` names."""
+    values, class_ids = _training_rows(table, chosen)
+    columns = select(recipe, values, class_ids)
+    estimator = _new_estimator(recipe).fit(values[:, columns], class_ids)
+    if list(estimator.classes_) != list(range(len(recipe.labels))):
+        raise UserError("a class has no window in training; record it with more subjects")
+    forest = quantize.from_estimator(estimator, recipe.classifier.leaf_bits)
+    low, high = np.percentile(values[:, columns], _RANGE_PERCENTILES, axis=0)
+    ranges = [(int(np.floor(a)), int(np.ceil(b))) for a, b in zip(low, high, strict=True)]
+    return Fit(columns, estimator, forest, ranges)
+
+
+def select(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray) -> list[int]:
+    """Drop the least important candidates round by round until the recipe's number is left."""
+    columns = np.arange(values.shape[1])
+    while len(columns) > recipe.select_features:
+        keep = max(recipe.select_features, int(_KEEP * len(columns)))
+        ranking = _new_estimator(recipe).fit(values[:, columns], class_ids)
+        best = np.argsort(-ranking.feature_importances_, kind="stable")[:keep]
+        columns = columns[np.sort(best)]
+    return [int(column) for column in columns]
+
+
+def build_model(recipe: Recipe, fitted: Fit, calibration: Calibration,
+                golden_rows: np.ndarray | None = None) -> bytes:
+    """Return the model file.
+
+    Args:
+        recipe: the recipe.
+        fitted: what was learned.
+        calibration: levels and novelty threshold.
+        golden_rows: candidate features (n, candidates) of the vectors to store with their
+            results; None leaves golden vectors and windows out.
+
+    Raises:
+        UserError: the file is larger than the recipe allows.
+    """
+    fields = _fields(recipe, fitted, calibration)
+    if golden_rows is not None:
+        plain = kernels.KernelModel(model_pack.pack(fields))
+        vectors = golden_rows[:, fitted.columns]
+        fields["golden_vectors"] = [
+            (*_result(plain, vector), tuple(int(value) for value in vector)) for vector in vectors
+        ]
+        fields["golden_windows"] = [
+            _golden_window(recipe, plain, seed) for seed in _seeds(recipe)
+        ]
+    file = bytes(model_pack.pack(fields))
+    limit = recipe.classifier.limit_bytes
+    if len(file) > limit:
+        raise UserError(f"the model takes {len(file)} bytes, [classifier] limit_bytes is {limit}; "
+                        "lower n_trees, max_leaf_nodes or leaf_bits")
+    return file
+
+
+def golden_rows(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> np.ndarray:
+    """Pick windows spread over every class's chosen windows; return their candidate features."""
+    rows: list[int] = []
+    for class_id in range(len(recipe.labels)):
+        mine = np.flatnonzero(chosen & (table.windows.class_ids == class_id))
+        count = min(recipe.golden_per_class, len(mine))
+        rows += [int(mine[len(mine) * (2 * i + 1) // (2 * count)]) for i in range(count)]
+    return table.values[rows]
+
+
+def seed_window(seed: int, window: int, n_channels: int) -> np.ndarray:
+    """Return a golden window: xorshift32 samples as SPEC section 7 defines them."""
+    state = seed
+    samples = []
+    for _ in range(window * n_channels):
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        sample = (state >> 16 ^ 0x8000) - 0x8000
+        samples.append(sample >> (seed & 15))
+    return np.array(samples, dtype=np.int16).reshape(window, n_channels)
+
+
+def _training_rows(table: FeatureTable, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, class_ids = table.values[chosen], table.windows.class_ids[chosen]
+    if table.mirrored is None:
+        return values, class_ids
+    return np.vstack([values, table.mirrored[chosen]]), np.concatenate([class_ids, class_ids])
+
+
+def _new_estimator(recipe: Recipe) -> Any:
+    classifier = recipe.classifier
+    return _ESTIMATORS[classifier.method](
+        n_estimators=classifier.n_trees,
+        max_leaf_nodes=classifier.max_leaf_nodes,
+        max_depth=classifier.max_depth,
+        min_samples_leaf=classifier.min_samples_leaf,
+        max_features=classifier.max_features,
+        random_state=classifier.seed,
+        n_jobs=1,
+    )
+
+
+def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, Any]:
+    chosen = [recipe.features[column] for column in fitted.columns]
+    program = compile_program(chosen, recipe.streams, len(recipe.channels), recipe.fft_log2,
+                              recipe.fft_window)
+    novelty = recipe.decision.novelty_false_rate is not None
+    return {
+        "recipe_hash": recipe.sha256[:16],
+        "model_version": recipe.version,
+        "channels": [(c.name, UNITS.index(c.unit), c.lsb_nano) for c in recipe.channels],
+        "window": recipe.window,
+        "hop": recipe.hop,
+        "rate_mhz": recipe.rate_mhz,
+        "streams": program.streams,
+        "program": program.features,
+        "fft_log2": program.fft_log2,
+        "fft_window": program.fft_window,
+        "trees": fitted.forest.trees,
+        "rows": fitted.forest.rows,
+        "novelty_ranges": fitted.ranges if novelty else None,
+        "k": recipe.decision.k,
+        "n": recipe.decision.n,
+        "min_confidence": round(recipe.decision.min_confidence * 255),
+        "novelty_threshold": calibration.novelty_threshold if novelty else NEVER_NOVEL,
+        "levels": list(calibration.levels),
+        "labels": list(recipe.labels.values()),
+        "name": f"{recipe.name} {recipe.version}",
+    }
+
+
+def _result(model: kernels.KernelModel, vector: np.ndarray) -> tuple[int, int, int]:
+    result = model.predict(vector[None, :])[0]
+    return int(result["class_id"]), int(result["confidence"]), int(result["novelty"])
+
+
+def _seeds(recipe: Recipe) -> list[int]:
+    # Odd multiples of a large prime: every amplitude (seed & 15) from loud to faint appears.
+    return [(i + 1) * 2654435761 % (1 << 32) or 1 for i in range(recipe.golden_windows)]
+
+
+def _golden_window(recipe: Recipe, model: kernels.KernelModel,
+                   seed: int) -> tuple[int, int, int, int, int]:
+    samples = seed_window(seed, recipe.window, len(recipe.channels))
+    features = model.features(samples[None])[0]
+    crc = crc32(features.astype("<i2").tobytes())
+    return (seed, crc, *_result(model, features))

@@ -1,0 +1,150 @@
+"""MQTT packets: exact bytes, every length, and a reader that survives any stream."""
+
+from check import Random
+from mqtt import packets
+
+
+class Stream:
+    """Hands out bytes in pieces as a socket would."""
+
+    def __init__(self, data, random=None):
+        self._data = data
+        self._random = random
+
+    def readinto(self, view):
+        if not self._data:
+            return None
+        n = min(len(view), len(self._data))
+        if self._random:
+            n = self._random.between(1, n)
+        view[:n] = self._data[:n]
+        self._data = self._data[n:]
+        return n
+
+
+def refused(function, *args):
+    """Return whether the packet is refused as a link failure."""
+    try:
+        function(*args)
+    except OSError:
+        return True
+    return False
+
+
+def pack_publish(topic, payload, flags=0, packet_id=0):
+    buf = bytearray(packets.publish_bytes(topic, payload, packet_id))
+    assert packets.publish_into(buf, topic, payload, flags, packet_id) == len(buf)
+    return bytes(buf)
+
+
+def test_publish_of_every_length():
+    random = Random(3)
+    for size in (0, 1, 100, 122, 123, 124, 125, 126, 16378, 16379, 16380, 16381, 20000):
+        payload = random.bytes(min(size, 50)) + bytes(max(0, size - 50))
+        packet = pack_publish(b"t", payload, 2, 0x1234)
+        reader = packets.Reader(len(packet))
+        assert reader.read(Stream(packet).readinto)
+        assert reader.head == 0x32
+        assert packets.parse_publish(reader.head, reader.body) == (b"t", payload, 0x1234)
+
+
+def test_connect_bytes():
+    packet = packets.pack_connect(b"id", 300, True, (b"user", b"pw"), (b"w", b"gone", 1, True))
+    assert packet == (
+        b"\x10\x21\x00\x04MQTT\x04\xee\x01\x2c"
+        b"\x00\x02id\x00\x01w\x00\x04gone\x00\x04user\x00\x02pw"
+    ), packet
+    assert packets.pack_connect(b"", 0, False, None, None) == b"\x10\x0c\0\4MQTT\4\0\0\0\0\0"
+    assert packets.pack_connect(b"", 0, True, (b"u", None), None)[9] == 0x82
+
+
+def test_subscribe_beyond_one_length_byte():
+    packet = packets.pack_subscribe(0xABCD, b"x" * 130, 1)
+    assert packet[:7] == b"\x82\x87\x01\xab\xcd\x00\x82" and packet[-1] == 1
+    assert len(packet) == 3 + 0x87
+
+
+def test_replies_are_strict():
+    assert packets.parse_connack(b"\x01\x00") == (True, 0)
+    assert packets.parse_puback(b"\x12\x34") == 0x1234
+    assert packets.parse_suback(b"\x12\x34\x80") == (0x1234, 0x80)
+    for function, body in (
+        (packets.parse_connack, b"\x02\x00"),
+        (packets.parse_connack, b"\x00"),
+        (packets.parse_puback, b"\x00\x01\x00"),
+        (packets.parse_suback, b"\x00\x01"),
+        (packets.parse_suback, b"\x00\x01\x03"),
+    ):
+        assert refused(function, body), (function, body)
+
+
+def test_publish_is_strict():
+    for head, body in (
+        (0x30, b""),
+        (0x30, b"\x00"),
+        (0x30, b"\x00\x00x"),
+        (0x30, b"\x00\x02t"),
+        (0x32, b"\x00\x01t\x00"),
+        (0x32, b"\x00\x01t\x00\x00x"),
+        (0x34, b"\x00\x01t\x00\x01x"),
+        (0x36, b"\x00\x01t\x00\x01x"),
+    ):
+        assert refused(packets.parse_publish, head, memoryview(body)), (head, body)
+
+
+def test_fields_are_measured_in_bytes():
+    assert len(packets.field("é" * 32767)) == 65534
+    try:
+        packets.field("é" * 32768)
+    except ValueError:
+        return
+    raise AssertionError("field of 65536 bytes")
+
+
+def test_reader_takes_packets_one_by_one_from_any_pieces():
+    random = Random(11)
+    sent = [
+        (random.between(1, 15) << 4 | random.below(16), random.bytes(random.below(300)))
+        for _ in range(300)
+    ]
+    data = b""
+    for head, body in sent:
+        length = len(body)
+        low = bytes((length & 127 | (128 if length > 127 else 0),))
+        data += bytes((head,)) + low + (bytes((length >> 7,)) if length > 127 else b"") + body
+    reader = packets.Reader(310)
+    stream = Stream(data, random)
+    for head, body in sent:
+        assert reader.read(stream.readinto)
+        assert (reader.head, bytes(reader.body)) == (head, body)
+    assert not reader.read(stream.readinto) and not reader.is_inside
+
+
+def test_reader_refuses_a_length_before_it_reads_what_it_announces():
+    reader = packets.Reader(100)
+    assert refused(reader.read, Stream(b"\x30\xff\xff\xff\x7f").readinto)
+    reader.reset()
+    assert refused(reader.read, Stream(b"\x30\x63").readinto)
+    reader.reset()
+    assert refused(reader.read, Stream(b"\x30\x80\x80\x80\x80\x01").readinto)
+    reader.reset()
+    assert reader.read(Stream(b"\x30\x62" + bytes(98)).readinto)
+
+
+def test_reader_survives_any_stream():
+    random = Random(12)
+    n_packets = n_refused = 0
+    reader = packets.Reader(64)
+    for _ in range(4000):
+        reader.reset()
+        stream = Stream(random.bytes(random.between(1, 120)), random)
+        try:
+            while reader.read(stream.readinto):
+                n_packets += 1
+                assert len(reader.body) <= 62
+                if reader.head & 0xF0 == packets.PUBLISH:
+                    topic, payload, _ = packets.parse_publish(reader.head, reader.body)
+                    assert len(topic) + len(payload) < len(reader.body)
+        except OSError:
+            n_refused += 1
+    assert min(n_packets, n_refused) > 500, (n_packets, n_refused)

@@ -1,0 +1,312 @@
+"""The MQTT session over a fake network and a fake clock: order, deadlines, single writes."""
+
+import gc
+
+from check import Random, raises
+from fake_net import Clock, Net
+from formats import errors
+from mqtt import packets, session
+from mqtt.client import Client
+from mqtt.session import Limits
+
+CONNACK = b"\x20\x02\x00\x00"
+LIMITS = Limits(connect_ms=1000, read_ms=500, write_ms=300, max_packet_bytes=256)
+ETIMEDOUT = 110
+
+
+def open_client(keepalive=0, net=None):
+    """Return (client, its socket, clock, delivered) after a connect."""
+    clock = Clock()
+    net = net or Net(clock)
+    net.clock = clock
+    net.script = [CONNACK]
+    client = Client("id", "broker", keepalive=keepalive, limits=LIMITS, net=net, clock=clock)
+    delivered = []
+    client.set_callback(lambda topic, payload: delivered.append((topic, payload)))
+    client.connect()
+    return client, net.sockets[-1], clock, delivered
+
+
+def expect_oserror(number, function, *args):
+    """Fail unless function(*args) raises an OSError with this errno."""
+    try:
+        function(*args)
+    except OSError as error:
+        assert error.errno == number, error
+        return
+    raise AssertionError("no OSError")
+
+
+def test_every_packet_is_one_write():
+    client, sock, _, _ = open_client()
+    assert len(sock.writes) == 1 and sock.writes[0][:8] == b"\x10\x0e\0\4MQTT"
+    client.publish_start("t", b"x")
+    sock.feed(b"\x40\x02\x00\x01")
+    client.poll()
+    client.subscribe_start("s/#", 1)
+    client.ping()
+    client.disconnect()
+    assert sock.writes[1:] == [
+        b"\x32\x06\x00\x01t\x00\x01x",
+        b"\x82\x08\x00\x02\x00\x03s/#\x01",
+        b"\xc0\x00",
+        b"\xe0\x00",
+    ], sock.writes
+
+
+def test_incoming_qos_1_is_acknowledged_after_the_callback():
+    client, sock, _, _ = open_client()
+    order = []
+    client.set_callback(lambda topic, payload: order.append(len(sock.writes)))
+    before = len(sock.writes)
+    sock.feed(b"\x32\x06\x00\x01t\x12\x34x")
+    client.poll()
+    assert order == [before]
+    assert sock.writes[before:] == [b"\x40\x02\x12\x34"]
+
+
+def test_message_that_the_callback_cannot_take_is_not_acknowledged():
+    client, sock, _, _ = open_client()
+
+    def refuse(topic, payload):
+        raise ValueError("full")
+
+    client.set_callback(refuse)
+    before = len(sock.writes)
+    sock.feed(b"\x32\x06\x00\x01t\x12\x34x")
+    try:
+        client.poll()
+    except ValueError:
+        assert len(sock.writes) == before
+        return
+    raise AssertionError("the callback's own error was swallowed")
+
+
+def test_callback_may_close():
+    client, sock, _, _ = open_client()
+    client.set_callback(lambda topic, payload: client.close())
+    sock.feed(b"\x32\x06\x00\x01t\x12\x34x" * 3)
+    assert client.poll() == packets.PUBLISH
+    assert client.is_closed
+    expect_oserror(107, client.poll)
+
+
+def test_publish_does_not_return_after_the_callback_closed():
+    client, sock, _, _ = open_client()
+    client.set_callback(lambda topic, payload: client.close())
+    sock.feed(b"\x30\x03\x00\x01t")
+    expect_oserror(107, client.publish, "t", b"x", False, 1)
+
+
+def test_reply_that_lies_ready_is_not_late():
+    client, sock, clock, _ = open_client()
+    client.publish_start("t", b"x")
+    sock.feed(b"\x40\x02\x00\x01")
+    clock.now += 100000  # the application was busy
+    client.poll()
+    assert client.awaits == 0 and client.is_open
+
+
+def test_failure_after_the_reply_does_not_take_it_back():
+    client, sock, _, _ = open_client()
+    client.publish_start("t", b"x")
+    sock.feed(b"\x40\x02\x00\x01")
+    sock.then_end = True
+    client.poll()
+    assert client.awaits == 0
+    expect_oserror(104, client.poll)
+
+
+def test_poll_never_waits_and_ends_at_the_deadline():
+    client, sock, clock, _ = open_client()
+    client.publish_start("t", b"x")
+    until = clock.now + LIMITS.read_ms
+    while clock.now < until - 10:
+        before = clock.now
+        assert client.poll() is None
+        assert clock.now - before <= 10
+    clock.now = until
+    expect_oserror(ETIMEDOUT, client.poll)
+    assert client.is_closed and sock.closed
+
+
+def test_only_one_packet_in_flight():
+    client, _, _, _ = open_client()
+    client.publish_start("t", b"x")
+    for call in (lambda: client.publish_start("t", b"y"), lambda: client.subscribe_start("t")):
+        try:
+            call()
+        except ValueError:
+            continue
+        raise AssertionError("a second packet in flight")
+
+
+def test_write_in_pieces_and_its_deadline():
+    client, sock, _, _ = open_client()
+    sock.room = 3
+    client.publish_start("topic", b"payload")
+    assert len(sock.writes[-1]) == 3
+    sock.room = None
+    client.poll()
+    assert sock.writes[-2] + sock.writes[-1] == b"\x32\x10\x00\x05topic\x00\x01payload"
+    sock.feed(b"\x40\x02\x00\x01")
+    client.poll()
+    sock.room = 0
+    client.publish("topic", b"payload")
+    expect_oserror(ETIMEDOUT, client.publish, "topic", b"payload")
+
+
+def test_keepalive_pings_after_half_of_it_and_fails_without_answer():
+    client, sock, clock, _ = open_client(keepalive=10)
+    clock.now += 4900
+    client.poll()
+    assert sock.writes[-1] != b"\xc0\x00"
+    clock.now += 200
+    client.poll()
+    assert sock.writes[-1] == b"\xc0\x00"
+    sock.feed(b"\xd0\x00")
+    client.poll()
+    clock.now += 5100
+    client.poll()
+    assert sock.writes[-1] == b"\xc0\x00" and client.is_open
+    clock.now += LIMITS.read_ms
+    expect_oserror(ETIMEDOUT, client.poll)
+
+
+def test_keepalive_listens_also_while_it_sends():
+    client, sock, clock, _ = open_client(keepalive=10)
+    for _ in range(10):
+        clock.now += 495
+        client.publish("t", b"x")
+        client.poll()
+    assert sock.writes.count(b"\xc0\x00") == 1  # hears nothing, though it sends all the time
+
+
+def test_every_failure_closes_the_socket():
+    for bad in (b"\x20\x02\x00\x05", b"\x20\x02\x00\x03", b"\x00\x00", b"\xff\xff\xff\xff\xff"):
+        clock = Clock()
+        net = Net(clock)
+        net.script = [bad]
+        client = Client("id", "broker", limits=LIMITS, net=net, clock=clock)
+        try:
+            client.connect()
+        except (OSError, errors.OnebyteError):
+            assert net.sockets[-1].closed and client.is_closed
+            continue
+        raise AssertionError("connected")
+
+
+def test_refusals_have_a_reason():
+    for code, reason in ((1, 101), (2, 102), (4, 104), (5, 105)):
+        clock = Clock()
+        net = Net(clock)
+        net.script = [bytes((0x20, 2, 0, code))]
+        raises(reason, Client("id", "broker", limits=LIMITS, net=net, clock=clock).connect)
+
+
+def test_mistakes_of_the_caller_are_value_errors():
+    client, _, _, _ = open_client()
+    calls = (
+        lambda: client.publish("", b"x"),
+        lambda: client.publish("a/+", b"x"),
+        lambda: client.publish("a/#", b"x"),
+        lambda: client.publish("t", b"x", False, 2),
+        lambda: client.publish("t" * 65536, b"x"),
+        lambda: client.subscribe_start("t", 2),
+        lambda: Client("id", "broker", ssl=True),
+        lambda: Client("id", "broker", keepalive=65536),
+    )
+    for call in calls:
+        try:
+            call()
+        except ValueError:
+            continue
+        raise AssertionError("no ValueError")
+    assert client.is_open
+
+
+def random_bytes(random):
+    """Return what a broken broker may send: valid packets, cut, damaged or mixed with noise."""
+    seeds = (
+        b"\x40\x02\x00\x01",
+        b"\x90\x03\x00\x01\x01",
+        b"\xd0\x00",
+        b"\x30\x06\x00\x01tabc",
+        b"\x32\x08\x00\x01t\x00\x07abc",
+        CONNACK,
+        b"\x30\xff\xff\xff\x7f",
+        b"\x32\x85\x01\x00\x01t\x00\x09" + bytes(128),
+    )
+    data = b""
+    for _ in range(random.between(1, 6)):
+        part = bytearray(seeds[random.below(len(seeds))] if random.below(5) else random.bytes(9))
+        if random.below(3) == 0:
+            part[random.below(len(part))] = random.bits(8)
+        if random.below(6) == 0:
+            part = part[: random.below(len(part)) + 1]
+        data += bytes(part)
+    return data
+
+
+def test_random_bytes_end_in_one_of_two_errors_within_the_deadline():
+    random = Random(20)
+    clock = Clock()
+    net = Net(clock)
+    n_acknowledged = n_failed = n_delivered = 0
+    gc.collect()
+    heap = gc.mem_alloc()
+    for _ in range(3000):
+        client, sock, clock, delivered = open_client(2, net)
+        data = random_bytes(random)
+        while data:
+            n = random.between(1, 12)
+            sock.feed(data[:n])
+            data = data[n:]
+        start = clock.now
+        try:
+            client.publish("t", b"x", False, 1)
+            n_acknowledged += 1
+        except OSError:
+            n_failed += 1
+        assert clock.now - start <= LIMITS.read_ms + net.idle_ms
+        for topic, payload in delivered:
+            assert topic and len(topic) + len(payload) <= 256
+        n_delivered += len(delivered)
+        client.close()
+        net.sockets.clear()
+    assert min(n_acknowledged, n_failed, n_delivered) > 200, (
+        n_acknowledged,
+        n_failed,
+        n_delivered,
+    )
+    client = sock = delivered = None
+    gc.collect()
+    assert gc.mem_alloc() - heap < 20000, gc.mem_alloc() - heap
+
+
+def test_random_bytes_while_connecting():
+    random = Random(21)
+    n_open = n_failed = 0
+    for _ in range(2000):
+        clock = Clock()
+        net = Net(clock)
+        first = CONNACK if random.below(3) == 0 else random_bytes(random)
+        net.script = [first, random_bytes(random)]
+        net.then_end = random.below(2) == 0
+        client = Client("id", "broker", limits=LIMITS, net=net, clock=clock)
+        client.set_callback(lambda topic, payload: None)
+        try:
+            client.connect()
+            n_open += 1
+        except (OSError, errors.OnebyteError):
+            n_failed += 1
+            assert client.is_closed and net.sockets[-1].closed
+        assert clock.now <= LIMITS.connect_ms + net.idle_ms
+    assert min(n_open, n_failed) > 300, (n_open, n_failed)
+
+
+def test_states():
+    client, _, _, _ = open_client()
+    assert client.is_open and not client.is_closed
+    client.close()
+    assert client.is_closed and client._session.state == session.CLOSED

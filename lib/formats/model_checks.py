@@ -3,37 +3,33 @@
 The C kernels hold its twin; both name the same first reason for every input.
 """
 
-from formats import errors, features_table, model, trees
+from formats import errors, model, model_sections, trees
 from formats.crc import crc32
 from formats.errors import OnebyteError
-from formats.fields import i16, is_text, is_zero, u16, u32
+from formats.fields import is_zero, u16, u32
 
 _CRITICAL = 1
 _NEEDED = (model.SAMPLES, model.FEATURES, model.CLASSIFIER, model.DECISION, model.LABELS)
-_NAME_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_"
-_MAX_LABEL_BYTES = 24
-_MAX_NAME_BYTES = 64
-_MAX_GOLDEN = 32
 
 
 def check_file(buf):
     """Raise an `OnebyteError` with the first reason that applies unless `buf` is a valid model."""
     check_header(buf)
     sections = check_section_table(buf)
-    n_streams, window = check_samples(buf, sections[model.SAMPLES])
-    n_features = check_features(buf, sections[model.FEATURES], n_streams, window)
+    n_streams, window = model_sections.check_samples(buf, sections[model.SAMPLES])
+    n_features = model_sections.check_features(buf, sections[model.FEATURES], n_streams, window)
     at, length = sections[model.CLASSIFIER]
     trees.check_header(buf, at, length, n_features)
     trees.check_tables(buf, at)
     n_classes = buf[at + 1]
     if model.NOVELTY in sections:
-        check_novelty(buf, sections[model.NOVELTY], n_features)
-    check_decision(buf, sections[model.DECISION], n_classes)
-    check_labels(buf, sections[model.LABELS], n_classes)
+        model_sections.check_novelty(buf, sections[model.NOVELTY], n_features)
+    model_sections.check_decision(buf, sections[model.DECISION], n_classes)
+    model_sections.check_labels(buf, sections[model.LABELS], n_classes)
     if model.GOLDEN in sections:
-        check_golden(buf, sections[model.GOLDEN], n_features, n_classes)
+        model_sections.check_golden(buf, sections[model.GOLDEN], n_features, n_classes)
     if model.NAME in sections:
-        check_name(buf, sections[model.NAME])
+        model_sections.check_name(buf, sections[model.NAME])
 
 
 def check_header(buf):
@@ -106,159 +102,3 @@ def _check_entry(buf, index, kind_before, expected_offset, end):
     if not is_zero(buf, offset + length, following):
         raise OnebyteError(errors.SECTION_TABLE, "entry %d: padding" % index)
     return following
-
-
-def check_samples(buf, section):
-    """Raise SAMPLES unless the section, (offset, length), is right; return (n_channels, window)."""
-    at, length = section
-    n_channels = buf[at]
-    if length != 12 + model.CHANNEL_BYTES * n_channels or not 1 <= n_channels <= 16:
-        raise OnebyteError(errors.SAMPLES, "n_channels or length")
-    window = u16(buf, at + 2)
-    hop = u16(buf, at + 4)
-    if not 8 <= window <= 1024 or not 1 <= hop <= window:
-        raise OnebyteError(errors.SAMPLES, "window %d, hop %d" % (window, hop))
-    if is_zero(buf, at + 8, at + 12):
-        raise OnebyteError(errors.SAMPLES, "rate_mhz")
-    if buf[at + 1] or not is_zero(buf, at + 6, at + 8):
-        raise OnebyteError(errors.SAMPLES, "reserved")
-    names = set()
-    for i in range(n_channels):
-        name = _check_channel(buf, at + 12 + model.CHANNEL_BYTES * i)
-        if name in names:
-            raise OnebyteError(errors.SAMPLES, "two channels of one name")
-        names.add(name)
-    return n_channels, window
-
-
-def _check_channel(buf, at):
-    """Check one channel; return its name, zero padded."""
-    name = bytes(buf[at : at + model.CHANNEL_NAME_BYTES])
-    letters = name.rstrip(b"\0")
-    if not letters:
-        raise OnebyteError(errors.SAMPLES, "channel without a name")
-    for letter in letters:
-        if letter not in _NAME_LETTERS:
-            raise OnebyteError(errors.SAMPLES, "name of a channel")
-    if buf[at + 10] >= len(model.UNITS) or buf[at + 11] or is_zero(buf, at + 12, at + 16):
-        raise OnebyteError(errors.SAMPLES, "unit or lsb_nano of a channel")
-    return name
-
-
-def check_features(buf, section, n_channels, window):
-    """Raise FEATURES or STREAM unless the section, (offset, length), is right.
-
-    Returns:
-        The number of features.
-    """
-    at, length = section
-    if length < 8:
-        raise OnebyteError(errors.FEATURES, "too short")
-    n_derived = buf[at]
-    n_features = buf[at + 1]
-    fft_log2 = buf[at + 2]
-    _check_features_header(buf, at, window)
-    if length != 8 + 8 * (n_derived + n_features):
-        raise OnebyteError(errors.FEATURES, "length")
-    n_streams = n_channels + n_derived
-    at += 8
-    for number in range(n_channels, n_streams):
-        if not is_zero(buf, at + 4, at + 8):
-            raise OnebyteError(errors.STREAM, "stream %d: reserved" % number)
-        features_table.check_stream((buf[at], buf[at + 1], buf[at + 2], buf[at + 3]), number)
-        at += 8
-    for _ in range(n_features):
-        feature = buf[at], buf[at + 1], u16(buf, at + 2), u16(buf, at + 4), u16(buf, at + 6)
-        features_table.check_feature(feature, n_streams, window, fft_log2)
-        at += 8
-    return n_features
-
-
-def _check_features_header(buf, at, window):
-    if buf[at] > 24 or not 1 <= buf[at + 1] <= 127 or not is_zero(buf, at + 4, at + 8):
-        raise OnebyteError(errors.FEATURES, "a number is out of range")
-    fft_log2 = buf[at + 2]
-    if fft_log2 and (not 4 <= fft_log2 <= 10 or 1 << fft_log2 < window):
-        raise OnebyteError(errors.FEATURES, "fft_log2 %d" % fft_log2)
-    if buf[at + 3] > (1 if fft_log2 else 0):
-        raise OnebyteError(errors.FEATURES, "fft_window")
-
-
-def check_novelty(buf, section, n_features):
-    """Raise NOVELTY unless the section, (offset, length), is right."""
-    at, length = section
-    if length != 4 + 4 * n_features or buf[at] != 1 or buf[at + 1] != n_features:
-        raise OnebyteError(errors.NOVELTY, "kind, n_features or length")
-    if not is_zero(buf, at + 2, at + 4):
-        raise OnebyteError(errors.NOVELTY, "reserved")
-    for i in range(n_features):
-        if i16(buf, at + 4 + 4 * i) > i16(buf, at + 6 + 4 * i):
-            raise OnebyteError(errors.NOVELTY, "feature %d: high below low" % i)
-
-
-def check_decision(buf, section, n_classes):
-    """Raise DECISION unless the section, (offset, length), is right."""
-    at, length = section
-    if length != 16:
-        raise OnebyteError(errors.DECISION, "length")
-    if buf[at] != (0 if n_classes <= 15 else 1):
-        raise OnebyteError(errors.DECISION, "encoding %d" % buf[at])
-    if not 1 <= buf[at + 2] <= 15 or not 1 <= buf[at + 1] <= buf[at + 2]:
-        raise OnebyteError(errors.DECISION, "k or n")
-    if not is_zero(buf, at + 6, at + 8) or buf[at + 15]:
-        raise OnebyteError(errors.DECISION, "reserved")
-    for i in range(at + 8, at + 7 + model.N_LEVELS):
-        if buf[i] > buf[i + 1]:
-            raise OnebyteError(errors.DECISION, "levels descend")
-
-
-def check_labels(buf, section, n_classes):
-    """Raise LABELS unless the section, (offset, length), is right."""
-    at, length = section
-    if buf[at] != n_classes:
-        raise OnebyteError(errors.LABELS, "n_classes")
-    end = at + length
-    at += 1
-    labels = set()
-    for i in range(n_classes):
-        size = buf[at] if at < end else 0
-        at += 1
-        if not 1 <= size <= _MAX_LABEL_BYTES or size > end - at or not is_text(buf, at, at + size):
-            raise OnebyteError(errors.LABELS, "label %d" % i)
-        label = bytes(buf[at : at + size])
-        if label in labels:
-            raise OnebyteError(errors.LABELS, "label %d is there twice" % i)
-        labels.add(label)
-        at += size
-    if at != end:
-        raise OnebyteError(errors.LABELS, "bytes after the last label")
-
-
-def check_golden(buf, section, n_features, n_classes):
-    """Raise GOLDEN unless the section, (offset, length), is right."""
-    at, length = section
-    if length < 4 or buf[at] > _MAX_GOLDEN or buf[at + 1] > _MAX_GOLDEN:
-        raise OnebyteError(errors.GOLDEN, "n_vectors or n_windows")
-    if not is_zero(buf, at + 2, at + 4):
-        raise OnebyteError(errors.GOLDEN, "reserved")
-    n_vectors = buf[at]
-    n_windows = buf[at + 1]
-    vector_bytes = 4 + 2 * n_features
-    if length != 4 + vector_bytes * n_vectors + model.GOLDEN_WINDOW_BYTES * n_windows:
-        raise OnebyteError(errors.GOLDEN, "length")
-    at += 4
-    for i in range(n_vectors):
-        if buf[at] >= n_classes:
-            raise OnebyteError(errors.GOLDEN, "vector %d: class_id" % i)
-        at += vector_bytes
-    for i in range(n_windows):
-        if is_zero(buf, at, at + 4) or buf[at + 8] >= n_classes:
-            raise OnebyteError(errors.GOLDEN, "window %d: seed or class_id" % i)
-        at += model.GOLDEN_WINDOW_BYTES
-
-
-def check_name(buf, section):
-    """Raise NAME unless the section, (offset, length), is right."""
-    at, length = section
-    if length > _MAX_NAME_BYTES or not is_text(buf, at, at + length):
-        raise OnebyteError(errors.NAME)

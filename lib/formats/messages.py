@@ -1,0 +1,176 @@
+"""The JSON messages: meta and status from the device, commands to it."""
+
+from formats import errors, flatjson, result
+
+VERSION = 1
+MAX_BYTES = 4096
+MAX_META_BYTES = 16384  # 240 labels of 24 bytes, each escaped
+MAX_LABEL_BYTES = 24
+MAX_NAME_BYTES = 64
+HASH_DIGITS = 16
+U32_MAX = 0xFFFFFFFF
+COUNTER_MAX = (1 << 53) - 1  # what every JSON reader holds exactly
+
+ENCODINGS = ("A", "B")
+META_KEYS = ("encoding", "labels", "model", "name", "window_ms", "hop_ms")
+STATUS_KEYS = (
+    "epoch",
+    "next_seq",
+    "queued",
+    "dropped",
+    "windows",
+    "faults",
+    "connects",
+    "uptime_s",
+    "heap_free",
+    "time_quality",
+    "flash_errors",
+)
+RESEND_KEYS = ("cmd", "epoch", "seq")
+
+# Range of the integers that not every counter fits; the others are 0 to COUNTER_MAX.
+_RANGES = {"epoch": (1, 65535), "seq": (0, U32_MAX), "time_quality": (0, 2)}
+
+WILL = b'{"v":1,"online":false}'
+
+
+def pack_meta(meta):
+    """Return the meta message of a dict with the keys META_KEYS.
+
+    Raises:
+        OnebyteError: `parse_meta` would refuse it.
+    """
+    _check_meta(_checked(meta, META_KEYS))
+    return flatjson.pack([("v", VERSION)] + [(key, meta[key]) for key in META_KEYS])
+
+
+def parse_meta(payload):
+    """Return the dict with the keys META_KEYS in a meta message.
+
+    Raises:
+        OnebyteError: MESSAGE_SIZE and on: it is not one.
+    """
+    meta = _parse(payload, MAX_META_BYTES)
+    _check_meta(_checked(meta, META_KEYS))
+    return meta
+
+
+def pack_status(status):
+    """Return the status message of a device that is online.
+
+    Args:
+        status: A dict with the keys STATUS_KEYS.
+
+    Raises:
+        OnebyteError: `parse_status` would refuse it.
+    """
+    _check_integers(_checked(status, STATUS_KEYS), STATUS_KEYS)
+    pairs = [("v", VERSION), ("online", True)]
+    return flatjson.pack(pairs + [(key, status[key]) for key in STATUS_KEYS])
+
+
+def parse_status(payload):
+    """Return a dict with `online` and, when that is true, the keys STATUS_KEYS.
+
+    Raises:
+        OnebyteError: It is not a status message.
+    """
+    status = _parse(payload, MAX_BYTES)
+    if "online" not in status:
+        raise errors.OnebyteError(errors.MESSAGE_KEYS, "online")
+    if not isinstance(status["online"], bool):
+        raise errors.OnebyteError(errors.MESSAGE_TYPE, "online")
+    if status["online"]:
+        _check_integers(_checked(status, ("online",) + STATUS_KEYS), STATUS_KEYS)
+    else:
+        _checked(status, ("online",))
+    return status
+
+
+def pack_resend(epoch, seq):
+    """Return the command that asks for everything from record (epoch, seq) on."""
+    command = {"cmd": "resend", "epoch": epoch, "seq": seq}
+    _check_integers(command, ("epoch", "seq"))
+    return flatjson.pack([("v", VERSION)] + [(key, command[key]) for key in RESEND_KEYS])
+
+
+def parse_command(payload):
+    """Return a dict with `cmd` ("resend"), `epoch` and `seq`.
+
+    Raises:
+        OnebyteError: It is not a command message.
+    """
+    command = _checked(_parse(payload, MAX_BYTES), RESEND_KEYS)
+    if not isinstance(command["cmd"], str):
+        raise errors.OnebyteError(errors.MESSAGE_TYPE, "cmd")
+    if command["cmd"] != "resend":
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "cmd %s" % command["cmd"])
+    _check_integers(command, ("epoch", "seq"))
+    return command
+
+
+def _parse(payload, max_bytes):
+    """Return the message without its version, which comes first: it says what the keys are."""
+    message = flatjson.parse(payload, max_bytes)
+    if "v" not in message:
+        raise errors.OnebyteError(errors.MESSAGE_KEYS, "v")
+    version = message.pop("v")
+    if not _is_integer(version):
+        raise errors.OnebyteError(errors.MESSAGE_TYPE, "v")
+    if version != VERSION:
+        raise errors.OnebyteError(errors.MESSAGE_VERSION, "version %d" % version)
+    return message
+
+
+def _checked(message, keys):
+    for key in keys:
+        if key not in message:
+            raise errors.OnebyteError(errors.MESSAGE_KEYS, "no %s" % key)
+    for key in message:
+        if key not in keys:
+            raise errors.OnebyteError(errors.MESSAGE_KEYS, "unknown %s" % key)
+    return message
+
+
+def _is_integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_integers(message, keys):
+    for key in keys:
+        if not _is_integer(message[key]):
+            raise errors.OnebyteError(errors.MESSAGE_TYPE, key)
+        low, high = _RANGES.get(key, (0, COUNTER_MAX))
+        if not low <= message[key] <= high:
+            raise errors.OnebyteError(errors.MESSAGE_RANGE, key)
+
+
+def _check_meta(meta):
+    for key in ("encoding", "model", "name"):
+        if not isinstance(meta[key], str):
+            raise errors.OnebyteError(errors.MESSAGE_TYPE, key)
+    if not isinstance(meta["labels"], list):
+        raise errors.OnebyteError(errors.MESSAGE_TYPE, "labels")
+    _check_integers(meta, ("window_ms", "hop_ms"))
+    labels = meta["labels"]
+    for label in labels:
+        if not isinstance(label, str):
+            raise errors.OnebyteError(errors.MESSAGE_TYPE, "labels")
+        if not 1 <= len(label.encode()) <= MAX_LABEL_BYTES:
+            raise errors.OnebyteError(errors.MESSAGE_RANGE, "a label")
+    count = len(labels)
+    if not 2 <= count <= result.MAX_CLASSES[result.B] or len(set(labels)) != count:
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "labels")
+    if meta["encoding"] != ENCODINGS[result.encoding_of(count)]:
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "encoding")
+    if len(meta["name"].encode()) > MAX_NAME_BYTES:
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "name")
+    if len(meta["model"]) != HASH_DIGITS or not _is_hex(meta["model"]):
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "model")
+
+
+def _is_hex(text):
+    for character in text:  # noqa: SIM110 - all() would allocate a generator
+        if character not in "0123456789abcdef":
+            return False
+    return True

@@ -1,0 +1,175 @@
+"""The command line as a whole: help, examples, exit codes, one line for what the user can fix."""
+
+import signal
+import subprocess
+import sys
+
+import click
+import pytest
+from formats import errors
+from formats.errors import OnebyteError
+from onebyte import cli
+from onebyte.arguments import BrokerAddress, TopicName
+from onebyte.errors import UserError
+
+COMMANDS = {
+    name: command
+    for name in cli.cli.list_commands(click.Context(cli.cli))
+    if (command := cli.cli.get_command(click.Context(cli.cli), name)) is not None
+}
+SHOWN = [name for name, command in COMMANDS.items() if not command.hidden]
+
+
+def run(capfd, *argv):
+    """Return (exit code, stdout, stderr) of the command line run in this process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = cli.main(argv)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    captured = capfd.readouterr()
+    return code, captured.out, captured.err
+
+
+def fail_with(monkeypatch, error):
+    """Make `onebyte broken` raise."""
+
+    @click.command("broken")
+    def broken():
+        raise error
+
+    monkeypatch.setattr(cli.cli, "get_command", lambda ctx, name: broken)
+
+
+def test_help_fits_one_screen_and_names_every_command(capfd):
+    code, out, err = run(capfd, "--help")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    for name in SHOWN:
+        assert any(line.split()[:1] == [name] for line in lines), name
+        (line,) = (line for line in lines if line.split()[:1] == [name])
+        assert not line.endswith("..."), f"{name}: the first sentence of its help is too long"
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_command_has_help_with_an_example(name, capfd):
+    code, out, err = run(capfd, name, "--help")
+    assert (code, err) == (0, "")
+    assert f"onebyte {name} " in out.split("Example", 1)[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_is_explained(name):
+    for param in COMMANDS[name].params:
+        if isinstance(param, click.Option) and param.name != "help":
+            assert param.help, f"{name} {param.opts[0]}"
+
+
+def test_without_arguments_the_help_is_shown_and_the_exit_code_is_2(capfd):
+    code, out, err = run(capfd)
+    assert code == 2
+    assert "Commands:" in out + err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["nosuch"], "No such command 'nosuch'. See 'onebyte --help'."),
+        (["--nosuch"], "No such option '--nosuch'. See 'onebyte --help'."),
+        (["monitor"], "Missing option '--broker'. See 'onebyte monitor --help'."),
+        (
+            ["monitor", "--broker", "host:99999"],
+            "Invalid value for '--broker': 'host:99999' has no port from 1 to 65535 after the "
+            "colon. See 'onebyte monitor --help'.",
+        ),
+        (
+            ["monitor", "--broker", "h", "--device", "UPPER"],
+            "Invalid value for '--device': 'UPPER' must be 1 to 32 of a-z 0-9 _ -. See 'onebyte "
+            "monitor --help'.",
+        ),
+        (
+            ["monitor", "--broker", "h", "--tls-ca", "/no/such/file"],
+            "Invalid value for '--tls-ca': File '/no/such/file' does not exist. See 'onebyte "
+            "monitor --help'.",
+        ),
+        (
+            ["simulate", "-n", "0"],
+            "Invalid value for '-n' / '--nodes': 0 is not in the range 1<=x<=1000. See 'onebyte "
+            "simulate --help'.",
+        ),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_code_2(argv, message, capfd):
+    assert run(capfd, *argv) == (2, "", f"onebyte: error: {message}\n")
+
+
+def test_user_error_is_one_line_and_code_2(monkeypatch, capfd):
+    fail_with(monkeypatch, UserError("two\n  lines"))
+    assert run(capfd, "broken") == (2, "", "onebyte: error: two lines\n")
+
+
+def test_refused_data_is_one_line_with_its_reason_code(monkeypatch, capfd):
+    fail_with(monkeypatch, OnebyteError(errors.CRC, "over 100 bytes"))
+    assert run(capfd, "broken") == (2, "", "onebyte: error: CRC(5): over 100 bytes\n")
+
+
+def test_interrupt_is_130_without_a_message(monkeypatch, capfd):
+    fail_with(monkeypatch, KeyboardInterrupt())
+    code, out, err = run(capfd, "broken")
+    assert (code, out, err.strip()) == (130, "", "")
+
+
+def test_bug_keeps_its_traceback(monkeypatch, capfd):
+    fail_with(monkeypatch, ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        run(capfd, "broken")
+
+
+def test_exit_code_of_the_process():
+    done = subprocess.run(
+        [sys.executable, "-m", "onebyte.cli", "nosuch"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "onebyte: error: No such command 'nosuch'. See 'onebyte --help'.\n"
+
+
+def test_closed_pipe_is_no_traceback():
+    done = subprocess.run(
+        f"{sys.executable} -m onebyte.cli --help | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("broker", ("broker", None)),
+        ("broker:1", ("broker", 1)),
+        ("127.0.0.1:65535", ("127.0.0.1", 65535)),
+        ("[::1]:1883", ("::1", 1883)),
+        ("[::1]", ("::1", None)),
+    ],
+)
+def test_broker_address(text, expected):
+    assert BrokerAddress().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":1883", "host:", "host:0", "host:65536", "host:x", "::1", "a b", "mqtt://host:1"]
+)
+def test_broker_address_refuses(text):
+    with pytest.raises(click.BadParameter):
+        BrokerAddress().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "+", "A", "ä", "x" * 33])
+def test_topic_name_refuses(text):
+    with pytest.raises(click.BadParameter):
+        TopicName().convert(text, None, None)

@@ -17,9 +17,8 @@ _BACKSLASH = 0x5C
 
 def pack(pairs):
     """Return the object of (key, value) pairs as bytes, without spaces, in the given order."""
-    return (
-        "{%s}" % ",".join([_quote(key) + ":" + _value(value) for key, value in pairs])
-    ).encode()
+    members = [_quote(key) + ":" + _value(value) for key, value in pairs]
+    return ("{%s}" % ",".join(members)).encode()
 
 
 def _value(value):
@@ -156,7 +155,7 @@ class _Scanner:
                 self._at += 1
 
     def _escape(self):
-        r"""Accept what follows a backslash: " \ / or u and four digits, but no control character."""
+        r"""Accept what follows a backslash: " \ / or u and four digits; no control character."""
         byte = self._buf[self._at] if self._at < len(self._buf) else 0
         self._at += 1
         if byte in b'"\\/' and byte:

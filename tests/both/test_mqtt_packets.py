@@ -1,6 +1,7 @@
 """MQTT packets: exact bytes, every length, and a reader that survives any stream."""
 
 from check import Random
+
 from mqtt import packets
 
 

@@ -4,6 +4,7 @@ import gc
 
 from check import Random, raises
 from fake_net import Clock, Net
+
 from formats import errors
 from mqtt import packets, session
 from mqtt.client import Client

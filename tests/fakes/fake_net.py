@@ -1,4 +1,4 @@
-"""A socket module and a clock for tests on MicroPython: bytes come from a script, time is a number.
+"""A socket module and a clock for tests on MicroPython: scripted bytes, and time as a number.
 
 `Clock.now` moves only when a test or a socket moves it, so that deadlines of seconds cost nothing.
 """

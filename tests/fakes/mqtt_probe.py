@@ -73,22 +73,25 @@ def main(job):
     """Run the job and print its report."""
     delivered = []
     report = {"error": None, "text": "", "delivered": delivered}
-    client = make_client(job, delivered)
-    gc.collect()
-    heap = gc.mem_alloc()
     start = time.ticks_ms()
     try:
-        client.connect()
-        start_action = time.ticks_ms()
-        act(client, job, delivered)
-        report["action_ms"] = time.ticks_diff(time.ticks_ms(), start_action)
+        client = make_client(job, delivered)
+        gc.collect()
+        heap = gc.mem_alloc()
+        start = time.ticks_ms()
+        try:
+            client.connect()
+            start_action = time.ticks_ms()
+            act(client, job, delivered)
+            report["action_ms"] = time.ticks_diff(time.ticks_ms(), start_action)
+        finally:
+            report["heap"] = gc.mem_alloc() - heap
+            report["pid"] = client.pid
     except Exception as error:
         report["error"] = type(error).__name__
         report["text"] = str(error)
         report["errno"] = error.args[0] if error.args else None
     report["ms"] = time.ticks_diff(time.ticks_ms(), start)
-    report["heap"] = gc.mem_alloc() - heap
-    report["pid"] = client.pid
     print(json.dumps(report))
 
 

@@ -1,0 +1,81 @@
+"""Certificates for TLS tests, made on the spot: a CA, and server certificates good and bad."""
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from onebyte.broker import TlsFiles
+
+_DAY = datetime.timedelta(days=1)
+
+
+class Ca:
+    """A certificate authority whose key never leaves this object.
+
+    Attributes:
+        der: the CA's certificate, as the device takes it.
+    """
+
+    def __init__(self, name: str = "onebyte test CA") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = (
+            self._builder(self._name, self._key.public_key())
+            .not_valid_before(now - _DAY)
+            .not_valid_after(now + _DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.der = certificate.public_bytes(serialization.Encoding.DER)
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+        )
+
+    def issue(self, folder: Path, host: str, valid_from_days: int = -1) -> TlsFiles:
+        """Write a certificate for one host, valid for two days, and its key.
+
+        Args:
+            folder: where the PEM files go.
+            host: DNS name or IP address.
+            valid_from_days: first day relative to today; -10 has expired, 10 is not valid yet.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        start = datetime.datetime.now(datetime.UTC) + valid_from_days * _DAY
+        alternative: x509.GeneralName
+        try:
+            alternative = x509.IPAddress(ipaddress.ip_address(host))
+        except ValueError:
+            alternative = x509.DNSName(host)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        certificate = (
+            self._builder(subject, key.public_key())
+            .not_valid_before(start)
+            .not_valid_after(start + 2 * _DAY)
+            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        files = TlsFiles(folder / "server.pem", folder / "server.key")
+        files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        files.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        files.key.chmod(0o600)
+        return files

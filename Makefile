@@ -28,9 +28,9 @@ demo: $(DEMO_VENV)  ## Train, flash a simulated node, watch its bytes arrive: no
 	@$(BIN)/onebyte build natmod --optional
 	@$(BIN)/onebyte demo
 
-test: $(DEV_VENV)  ## Build everything, lint, fuzz shortly and run every test
-	@.ci/install-tools
-	@$(MAKE) --no-print-directory natmod micropython-unix
+test:  ## Build everything, lint, fuzz shortly and run every test
+	@PYTHON="$(PYTHON)" .ci/install-tools
+	@$(MAKE) --no-print-directory venv-dev natmod micropython-unix
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 
@@ -56,8 +56,8 @@ clean:  ## Remove what was built; .venv and the download cache stay
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' \
-		|| { echo "$(PYTHON) is not Python 3.11.4 or newer; set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is not Python 3.11 or newer; set PYTHON=" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "no venv: on Debian apt-get install python3-venv" >&2; exit 1; }
 

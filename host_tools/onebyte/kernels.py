@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from formats.errors import OnebyteError
 
+from formats.errors import OnebyteError
 from onebyte.errors import UserError
 
 __all__ = [

@@ -95,10 +95,10 @@ uint64_t ob_band_power(const ob_bin *bins, uint32_t low, uint32_t high) {
 /* 32 * sum of k * power / sum of power, with powers cut so that the sums stay in 32 bits. */
 int32_t ob_centroid(const ob_bin *bins, const ob_spectrum *s) {
     int32_t cut = (int32_t)ob_bits64(s->total) - 22;
-    uint32_t sum = 0, weighted = 0; /* < 2^22; < 512 * 2^22 */
+    uint32_t sum = 0, weighted = 0; /* 2^21 - 512 .. 2^22; < 512 * 2^22 */
     for (uint32_t k = 1; k <= s->n_bins; k++) {
         uint32_t power = bins[k].power;
-        power = cut < 0 ? power << -cut : cut < 32 ? power >> cut : 0;
+        power = cut < 0 ? power << -cut : power >> cut;
         sum += power;
         weighted += k * power;
     }

@@ -1,0 +1,234 @@
+"""The way from the outbox to the broker: connects for ever, announces, delivers, never waits.
+
+States: closed, until the back-off is over -> connecting -> open. Once open, one thing at a time is
+in flight, in this order: subscription to commands, meta, status, then whatever is due: a status, a
+batch or an anchor, a live byte. docs/SPEC.md, "Delivery", says what goes out as what.
+"""
+
+import time
+
+from app import epoch as boot
+from formats import batch, errors, messages
+
+_NOTHING = 0  # what is in flight
+_SUBSCRIPTION = 1
+_META = 2
+_STATUS = 3
+_RECORDS = 4  # a batch or an anchor
+_BYTE = 5
+
+_MAX_DOUBLINGS = 16
+
+
+class Identity:
+    """What a node says about itself.
+
+    Args:
+        prefix: "ob/<tenant>/<device>".
+        meta: meta message.
+        status: function that returns the status message of now.
+    """
+
+    def __init__(self, prefix: str, meta: bytes, status):
+        self.prefix = prefix
+        self.meta = meta
+        self.status = status
+
+
+class Pace:
+    """How often and how much.
+
+    Args:
+        base_ms: longest pause after the first failure; doubles with every further one.
+        cap_ms: longest pause after any.
+        refused_ms: pause after the broker refused us; trying again changes nothing soon.
+        status_ms: time between two status messages.
+        batch_records: most records in a batch.
+    """
+
+    def __init__(
+        self,
+        base_ms: int = 1000,
+        cap_ms: int = 60000,
+        refused_ms: int = 900000,
+        status_ms: int = 300000,
+        batch_records: int = batch.MAX_RECORDS,
+    ):
+        self.base_ms = base_ms
+        self.cap_ms = cap_ms
+        self.refused_ms = refused_ms
+        self.status_ms = status_ms
+        self.batch_records = batch_records
+
+
+class Uplink:
+    """Delivers the outbox of one node.
+
+    Args:
+        client: `mqtt.client.Client`, not connected; callback and last will are set here.
+        outbox: `Outbox`.
+        identity: Identity.
+        pace: Pace.
+        randint: random.randint, or a test's.
+
+    Attributes:
+        connects: connections the broker accepted since boot.
+        failures: attempts and connections that ended with an OSError.
+        refusals: attempts the broker or its certificate ended.
+        bad_commands: commands that were none.
+        last_error: the last failure as text, for people.
+        reason: code of the last refusal, 0 after a success.
+    """
+
+    def __init__(self, client, outbox, identity: Identity, pace: Pace, randint):
+        self._client = client
+        self._outbox = outbox
+        self._identity = identity
+        self._pace = pace
+        self._randint = randint
+        prefix = identity.prefix.encode()
+        self._live_topic = prefix + b"/r"
+        self._batch_topic = prefix + b"/b"
+        self._meta_topic = prefix + b"/meta"
+        self._status_topic = prefix + b"/s"
+        self._command_topic = prefix + b"/cmd"
+        self._byte = bytearray(1)
+        self.connects = 0
+        self.failures = 0
+        self.refusals = 0
+        self.bad_commands = 0
+        self.last_error = ""
+        self.reason = 0
+        self._attempt = 0
+        self._retry_at = None  # None: at once
+        self._begin()
+        client.set_last_will(self._status_topic, messages.WILL, True, 1)
+        client.set_callback(self._on_command)
+
+    def _begin(self):
+        self.online = False
+        self._was_open = False
+        self._in_flight = _NOTHING
+        self._announced = _NOTHING  # last step of the announcement that the broker confirmed
+        self._last = None  # (epoch, seq) of the last record in flight, None for an anchor
+        self._next = None  # what the broker's next live byte would be, None before a batch
+        self._resend = None
+        self._status_at = 0
+
+    def step(self, now_ms: int) -> None:
+        """Goes on as far as it can without waiting. Raises nothing that a broker can cause.
+
+        Args:
+            now_ms: time.ticks_ms().
+        """
+        try:
+            if not self._client.is_closed:
+                self._client.poll()
+            elif self._retry_at is None or time.ticks_diff(now_ms, self._retry_at) >= 0:
+                self._client.connect_start()
+            if self._client.is_open and not self._client.awaits:
+                self._settle(now_ms)
+                self._send(now_ms)
+        except OSError as error:
+            self._failed(now_ms, error)
+        except errors.OnebyteError as error:
+            self._refused(now_ms, error)
+
+    def close(self) -> None:
+        """Leaves without a goodbye, so that the broker itself publishes the last will."""
+        self._client.close()
+        self._begin()
+
+    def _failed(self, now_ms, error):
+        self.failures += 1
+        # Full jitter: a fleet whose broker comes back must not return in step.
+        ceiling = min(self._pace.cap_ms, self._pace.base_ms << self._attempt)
+        self._attempt = min(self._attempt + 1, _MAX_DOUBLINGS)
+        self._pause(now_ms, self._randint(0, ceiling), error)
+
+    def _refused(self, now_ms, error):
+        self.refusals += 1
+        self.reason = error.code
+        half = self._pace.refused_ms // 2
+        self._pause(now_ms, half + self._randint(0, half), error)
+
+    def _pause(self, now_ms, pause_ms, error):
+        self.last_error = str(error)
+        self._client.close()
+        self._begin()
+        self._retry_at = time.ticks_add(now_ms, pause_ms)
+
+    def _settle(self, now_ms):
+        """The broker has confirmed what was in flight, or has just let us in."""
+        kind = self._in_flight
+        self._in_flight = _NOTHING
+        if not self._was_open:
+            self._was_open = True
+            self.connects += 1
+        elif kind in (_SUBSCRIPTION, _META):
+            self._announced = kind
+        elif kind == _STATUS:
+            self._announced = _STATUS
+            self._status_at = time.ticks_add(now_ms, self._pace.status_ms)
+            self.online = True
+            self.reason = 0
+            self._attempt = 0
+        elif kind and self._last:
+            self._outbox.acked(*self._last)
+
+    def _send(self, now_ms):
+        """Send the next thing that is due, if any."""
+        if self._announced == _NOTHING:
+            self._client.subscribe_start(self._command_topic, 1)
+            self._in_flight = _SUBSCRIPTION
+        elif self._announced == _SUBSCRIPTION:
+            self._publish(_META, self._meta_topic, self._identity.meta, True)
+        elif self._announced == _META or time.ticks_diff(now_ms, self._status_at) >= 0:
+            self._publish(_STATUS, self._status_topic, self._identity.status(), True)
+        else:
+            self._deliver()
+
+    def _deliver(self):
+        # Only here, with nothing in flight: a confirmation that is still on its way would take
+        # out again what the rewind has just put back.
+        if self._resend:
+            self._outbox.rewind(*self._resend)
+            self._resend = None
+        n_queued = self._outbox.queued()
+        records = self._outbox.peek_batch(self._pace.batch_records) if n_queued else ()
+        if not records:
+            if self._next is None:
+                self._send_anchor()
+            return
+        epoch, result, _, seq, _, _ = records[0]
+        if n_queued == 1 and self._next == (epoch, seq):
+            self._byte[0] = result
+            self._publish(_BYTE, self._live_topic, self._byte, False)
+        else:
+            seq = records[-1][3]
+            self._publish(_RECORDS, self._batch_topic, batch.pack(records), False)
+        self._last = (epoch, seq)
+        self._next = (epoch, seq + 1)
+
+    def _send_anchor(self):
+        epoch, seq = self._outbox.epoch, self._outbox.next_seq
+        self._publish(_RECORDS, self._batch_topic, batch.pack_anchor(epoch, seq), False)
+        self._last = None
+        self._next = (epoch, seq)
+
+    def _publish(self, kind, topic, payload, retain):
+        self._client.publish_start(topic, payload, retain)
+        self._in_flight = kind
+
+    def _on_command(self, topic, payload):
+        try:
+            command = messages.parse_command(payload)
+        except errors.OnebyteError:
+            # Anybody may publish; that is no reason to leave the broker.
+            self.bad_commands += 1
+            return
+        wanted = (command["epoch"], command["seq"])
+        if not 1 <= wanted[0] <= 65535 or topic != self._command_topic:
+            self.bad_commands += 1
+        elif self._resend is None or boot.is_after(*self._resend, *wanted):
+            self._resend = wanted  # the earliest of several covers the others

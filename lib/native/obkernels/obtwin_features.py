@@ -57,6 +57,7 @@ class Features:
         self, n_channels: int, window: int, streams, program, fft_log2: int, fft_window: int
     ) -> None:
         n_streams = n_channels + len(streams)
+        self.window = window
         self._derived = list(streams)
         self._program = list(program)
         self._x = [array("h", bytes(2 * window)) for _ in range(n_streams)]

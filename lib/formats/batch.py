@@ -26,7 +26,7 @@ class Batch:
         records: List of (epoch, result, quality, seq, time_s, time_ms), as `record.parse` returns.
     """
 
-    def __init__(self, epoch, first_seq, quality, records):
+    def __init__(self, epoch: int, first_seq: int, quality: int, records: list) -> None:
         self.epoch = epoch
         self.first_seq = first_seq
         self.quality = quality
@@ -34,12 +34,12 @@ class Batch:
         self.records = records
 
     @property
-    def next_seq(self):
+    def next_seq(self) -> int:
         """Number of the next live byte in the same connection."""
         return self.first_seq + self.count
 
 
-def span(records, limit=MAX_RECORDS):
+def span(records, limit: int = MAX_RECORDS) -> int:
     """Return how many of the leading `records` fit one batch.
 
     A batch ends where the epoch or the time quality changes, a number is missing, the clock was
@@ -53,7 +53,7 @@ def span(records, limit=MAX_RECORDS):
     return min(len(records), limit, MAX_RECORDS)
 
 
-def pack(records):
+def pack(records) -> bytes:
     """Return the batch of 1-256 records.
 
     Args:
@@ -81,13 +81,13 @@ def pack(records):
     return bytes(payload)
 
 
-def pack_anchor(epoch, next_seq):
+def pack_anchor(epoch: int, next_seq: int) -> bytes:
     """Return the batch without records that says which number the next live byte has."""
     _check(epoch, 0, next_seq, 1, 0)  # the next live byte needs a number that exists
     return struct.pack(_HEADER, VERSION, 0, epoch, next_seq, 0, 0, 0)
 
 
-def parse(payload):
+def parse(payload) -> Batch:
     """Return the `Batch` in `payload`.
 
     Raises:

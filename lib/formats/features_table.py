@@ -77,7 +77,7 @@ def feature_name(op: int) -> str:
     return FEATURES[op - 1][0]
 
 
-def feature_arguments(op: int):
+def feature_arguments(op: int) -> tuple:
     """Return the names of the arguments of a feature; the code must be valid."""
     return ARGUMENTS[FEATURES[op - 1][1]]
 

@@ -15,13 +15,13 @@ _QUOTE = 0x22
 _BACKSLASH = 0x5C
 
 
-def pack(pairs):
+def pack(pairs) -> bytes:
     """Return the object of (key, value) pairs as bytes, without spaces, in the given order."""
     members = [_quote(key) + ":" + _value(value) for key, value in pairs]
     return ("{%s}" % ",".join(members)).encode()
 
 
-def _value(value):
+def _value(value) -> str:
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, str):
@@ -31,11 +31,11 @@ def _value(value):
     return "[%s]" % ",".join([_quote(item) for item in value])
 
 
-def _quote(text):
+def _quote(text: str) -> str:
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def parse(payload, max_bytes):
+def parse(payload, max_bytes: int) -> dict:
     """Return the object in `payload` as a dict.
 
     Raises:

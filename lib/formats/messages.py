@@ -34,7 +34,7 @@ _RANGES = {"epoch": (1, 65535), "seq": (0, U32_MAX), "time_quality": (0, 2)}
 WILL = b'{"v":1,"online":false}'
 
 
-def pack_meta(meta):
+def pack_meta(meta: dict) -> bytes:
     """Return the meta message of a dict with the keys META_KEYS.
 
     Raises:
@@ -44,7 +44,7 @@ def pack_meta(meta):
     return flatjson.pack([("v", VERSION)] + [(key, meta[key]) for key in META_KEYS])
 
 
-def parse_meta(payload):
+def parse_meta(payload) -> dict:
     """Return the dict with the keys META_KEYS in a meta message.
 
     Raises:
@@ -55,7 +55,7 @@ def parse_meta(payload):
     return meta
 
 
-def pack_status(status):
+def pack_status(status: dict) -> bytes:
     """Return the status message of a device that is online.
 
     Args:
@@ -69,7 +69,7 @@ def pack_status(status):
     return flatjson.pack(pairs + [(key, status[key]) for key in STATUS_KEYS])
 
 
-def parse_status(payload):
+def parse_status(payload) -> dict:
     """Return a dict with `online` and, when that is true, the keys STATUS_KEYS.
 
     Raises:
@@ -87,14 +87,14 @@ def parse_status(payload):
     return status
 
 
-def pack_resend(epoch, seq):
+def pack_resend(epoch: int, seq: int) -> bytes:
     """Return the command that asks for everything from record (epoch, seq) on."""
     command = {"cmd": "resend", "epoch": epoch, "seq": seq}
     _check_integers(command, ("epoch", "seq"))
     return flatjson.pack([("v", VERSION)] + [(key, command[key]) for key in RESEND_KEYS])
 
 
-def parse_command(payload):
+def parse_command(payload) -> dict:
     """Return a dict with `cmd` ("resend"), `epoch` and `seq`.
 
     Raises:
@@ -109,7 +109,7 @@ def parse_command(payload):
     return command
 
 
-def _parse(payload, max_bytes):
+def _parse(payload, max_bytes: int) -> dict:
     """Return the message without its version, which comes first: it says what the keys are."""
     message = flatjson.parse(payload, max_bytes)
     if "v" not in message:
@@ -122,7 +122,7 @@ def _parse(payload, max_bytes):
     return message
 
 
-def _checked(message, keys):
+def _checked(message: dict, keys) -> dict:
     for key in keys:
         if key not in message:
             raise errors.OnebyteError(errors.MESSAGE_KEYS, "no %s" % key)

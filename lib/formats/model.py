@@ -32,7 +32,7 @@ GOLDEN_WINDOW_BYTES = 12
 N_LEVELS = 7
 
 
-def parse(buf, checked=False):
+def parse(buf, checked: bool = False) -> "Model":
     """Return the `Model` in `buf`, a bytes-like object of unsigned bytes.
 
     Args:
@@ -50,7 +50,7 @@ def parse(buf, checked=False):
     return Model(buf)
 
 
-def check(buf):
+def check(buf) -> int:
     """Return 0 when `buf` is a valid model file, otherwise the reason code."""
     try:
         parse(buf)
@@ -59,7 +59,7 @@ def check(buf):
     return 0
 
 
-def entry_at(index):
+def entry_at(index: int) -> int:
     """Return where entry `index` of the section table stands."""
     return HEADER_BYTES + ENTRY_BYTES * index
 
@@ -85,9 +85,9 @@ class Model:
         name: Name and version for people, "" when absent.
     """
 
-    def __init__(self, buf):
+    def __init__(self, buf) -> None:
         self._buf = buf
-        self._sections = {}
+        self._sections: dict = {}
         for i in range(buf[5]):
             at = entry_at(i)
             if buf[at] <= LAST_KIND:
@@ -145,12 +145,12 @@ class Model:
             at, length = self._sections[NAME]
             self.name = _text(self._buf, at, length)
 
-    def section(self, kind):
+    def section(self, kind: int) -> tuple:
         """Return (offset, length) of a section, (0, 0) when the model has none of that kind."""
         return self._sections.get(kind, (0, 0))
 
     @property
-    def channels(self):
+    def channels(self) -> list:
         """List of (name, unit, lsb_nano); `UNITS[unit]` is the unit's name."""
         return [self._channel(i) for i in range(self.n_channels)]
 
@@ -162,13 +162,13 @@ class Model:
         return _text(self._buf, at, length), self._buf[at + 10], u32(self._buf, at + 12)
 
     @property
-    def streams(self):
+    def streams(self) -> list:
         """List of (op, a, b, c), one for each derived stream."""
         at = self._sections[FEATURES][0] + 8
         return [tuple(self._buf[at + 8 * i : at + 8 * i + 4]) for i in range(self.n_streams)]
 
     @property
-    def program(self):
+    def program(self) -> list:
         """List of (op, stream, arg0, arg1, arg2), one for each feature."""
         at = self._sections[FEATURES][0] + 8 + 8 * self.n_streams
         return [self._feature(at + 8 * i) for i in range(self.n_features)]
@@ -178,7 +178,7 @@ class Model:
         return buf[at], buf[at + 1], u16(buf, at + 2), u16(buf, at + 4), u16(buf, at + 6)
 
     @property
-    def novelty_ranges(self):
+    def novelty_ranges(self) -> "list | None":
         """List of (low, high), one for each feature; None without the section."""
         if not self.has_novelty:
             return None
@@ -187,7 +187,7 @@ class Model:
         return [(i16(buf, at + 4 * i), i16(buf, at + 4 * i + 2)) for i in range(self.n_features)]
 
     @property
-    def labels(self):
+    def labels(self) -> list:
         """List of n_classes strings."""
         at = self._sections[LABELS][0] + 1
         labels = []
@@ -197,14 +197,14 @@ class Model:
             at += 1 + length
         return labels
 
-    def golden_vector(self, index):
+    def golden_vector(self, index: int) -> tuple:
         """Return (class_id, confidence, novelty score, tuple of features)."""
         buf = self._buf
         at = self._sections[GOLDEN][0] + 4 + (4 + 2 * self.n_features) * index
         features = tuple([i16(buf, at + 4 + 2 * i) for i in range(self.n_features)])
         return buf[at], buf[at + 1], u16(buf, at + 2), features
 
-    def golden_window(self, index):
+    def golden_window(self, index: int) -> tuple:
         """Return (seed, CRC-32 of the features, class_id, confidence, novelty score)."""
         buf = self._buf
         at = self._sections[GOLDEN][0] + 4 + (4 + 2 * self.n_features) * self.n_golden_vectors
@@ -212,12 +212,12 @@ class Model:
         return u32(buf, at), u32(buf, at + 4), buf[at + 8], buf[at + 9], u16(buf, at + 10)
 
     @property
-    def golden_vectors(self):
+    def golden_vectors(self) -> list:
         """List of what `golden_vector` returns."""
         return [self.golden_vector(i) for i in range(self.n_golden_vectors)]
 
     @property
-    def golden_windows(self):
+    def golden_windows(self) -> list:
         """List of what `golden_window` returns."""
         return [self.golden_window(i) for i in range(self.n_golden_windows)]
 

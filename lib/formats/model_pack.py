@@ -36,7 +36,7 @@ NEEDED = (
 )
 
 
-def pack(fields):
+def pack(fields: dict) -> bytes:
     """Return a model file that `model.check` accepts.
 
     Args:
@@ -75,7 +75,7 @@ def pack(fields):
     return file
 
 
-def pack_file(sections, recipe_hash, model_version):
+def pack_file(sections, recipe_hash: bytes, model_version: int) -> bytes:
     """Return header, section table, sections, (kind, bytes) in order of kind, and CRC."""
     offset = model.entry_at(len(sections))
     table = _Bytes(errors.SECTION_TABLE)
@@ -94,7 +94,7 @@ def pack_file(sections, recipe_hash, model_version):
     return file + struct.pack("<I", crc32(file))
 
 
-def pack_samples(values):
+def pack_samples(values: dict) -> bytes:
     """Return section 1."""
     channels = values["channels"]
     out = _Bytes(errors.SAMPLES)
@@ -108,7 +108,7 @@ def pack_samples(values):
     return bytes(out.data)
 
 
-def pack_features(values):
+def pack_features(values: dict) -> bytes:
     """Return section 2 from `streams`, `program`, `fft_log2` and `fft_window`; not checked."""
     out = _Bytes(errors.FEATURES)
     out.u8(len(values["streams"]), len(values["program"]))
@@ -120,7 +120,7 @@ def pack_features(values):
     return bytes(out.data)
 
 
-def pack_classifier(values, n_features):
+def pack_classifier(values: dict, n_features: int) -> bytes:
     """Return section 3."""
     n_classes = len(values["labels"])
     rows = values["rows"]
@@ -142,7 +142,7 @@ def pack_classifier(values, n_features):
     return bytes(out.data)
 
 
-def pack_tree(nodes):
+def pack_tree(nodes) -> list:
     """Return the words of a tree given as a list of nodes in preorder."""
     subtrees = []  # of the nodes behind this one, nearest last
     for node in reversed(nodes):
@@ -170,7 +170,7 @@ def _split_words(node, left):
     return [feature << 8, threshold & 0xFFFF, 3 + len(left)]
 
 
-def depth_of(nodes):
+def depth_of(nodes) -> int:
     """Return how many splits lie above the deepest leaf of a tree in preorder."""
     open_children = [1]  # how many children each level still expects, root first
     deepest = 0
@@ -187,7 +187,7 @@ def depth_of(nodes):
     return deepest
 
 
-def pack_novelty(ranges):
+def pack_novelty(ranges) -> bytes:
     """Return section 4."""
     out = _Bytes(errors.NOVELTY)
     out.u8(1, len(ranges), 0, 0)
@@ -196,7 +196,7 @@ def pack_novelty(ranges):
     return bytes(out.data)
 
 
-def pack_decision(values):
+def pack_decision(values: dict) -> bytes:
     """Return section 5; the encoding follows from the number of labels."""
     levels = values["levels"]
     if len(levels) != model.N_LEVELS:
@@ -207,7 +207,7 @@ def pack_decision(values):
     return bytes(out.data)
 
 
-def pack_labels(labels):
+def pack_labels(labels) -> bytes:
     """Return section 6."""
     out = _Bytes(errors.LABELS)
     out.u8(len(labels))
@@ -218,7 +218,7 @@ def pack_labels(labels):
     return bytes(out.data)
 
 
-def pack_golden(values, n_features):
+def pack_golden(values: dict, n_features: int) -> bytes:
     """Return section 7."""
     out = _Bytes(errors.GOLDEN)
     out.u8(len(values["golden_vectors"]), len(values["golden_windows"]), 0, 0)

@@ -46,7 +46,7 @@ def pack_into(buf, offset, epoch, result, quality, seq, time_s, time_ms):  # noq
     buf[offset + 15] = crc >> 8
 
 
-def parse(buf, offset=0):
+def parse(buf, offset: int = 0) -> tuple:
     """Return (epoch, result, quality, seq, time_s, time_ms) of the record at buf[offset:].
 
     Raises:

@@ -14,7 +14,7 @@ _HEADER = "<4sBBHII"
 _CHUNK_BYTES = 256
 
 
-def pack_header(n_channels, rate_mhz, segments):
+def pack_header(n_channels: int, rate_mhz: int, segments) -> bytes:
     """Return what stands before the samples.
 
     Args:
@@ -44,7 +44,7 @@ class Reader:
         rows_left: Rows of that segment that were not read yet.
     """
 
-    def __init__(self, file):
+    def __init__(self, file) -> None:
         """Check header, segment table and length.
 
         Args:
@@ -93,13 +93,13 @@ class Reader:
             left -= len(chunk)
         return n_rows
 
-    def rewind(self):
+    def rewind(self) -> None:
         """Go back to before the first segment."""
         self.segment = -1
         self.rows_left = 0
         self._row = 0
 
-    def next_segment(self):
+    def next_segment(self) -> int:
         """Go to the beginning of the next segment; return its rows, 0 after the last one."""
         if self.segment + 1 >= self.n_segments:
             self.rows_left = 0
@@ -111,7 +111,7 @@ class Reader:
         self._file.seek(self._data_at + 2 * self.n_channels * self._row)
         return self.rows_left
 
-    def read_into(self, samples, max_rows):
+    def read_into(self, samples, max_rows: int) -> int:
         """Read the next rows of this segment.
 
         Args:
@@ -135,7 +135,7 @@ class Reader:
         return rows
 
 
-def write(file, n_channels, rate_mhz, segments):
+def write(file, n_channels: int, rate_mhz: int, segments) -> None:
     """Write a recording to an open file.
 
     Args:

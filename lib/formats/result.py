@@ -68,7 +68,7 @@ def pack_fault(encoding: int, reason: int) -> int:
     return _FIRST_REASON + reason if encoding == B else _NO_CLASS | reason << 4
 
 
-def parse(encoding: int, byte: int):
+def parse(encoding: int, byte: int) -> tuple:
     """Return (class_id or -1, level, novel, reason or -1) of a result byte.
 
     Raises:

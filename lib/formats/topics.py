@@ -13,7 +13,7 @@ MAX_NAME_LETTERS = 32
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
-def pack(tenant, device, kind):
+def pack(tenant: str, device: str, kind: str) -> str:
     """Return the topic.
 
     Raises:
@@ -24,7 +24,7 @@ def pack(tenant, device, kind):
     return "ob/%s/%s/%s" % (tenant, device, kind)
 
 
-def parse(topic):
+def parse(topic: str) -> tuple:
     """Return (tenant, device, kind) of a topic given as str.
 
     Raises:
@@ -38,7 +38,7 @@ def parse(topic):
     return parts[1], parts[2], parts[3]
 
 
-def is_name(name):
+def is_name(name: str) -> bool:
     """Return whether a tenant or device may be called that: [a-z0-9_-]{1,32}."""
     if not 1 <= len(name) <= MAX_NAME_LETTERS:
         return False

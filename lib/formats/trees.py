@@ -17,7 +17,7 @@ SHORT_SKIP_MAX = 255
 class Trees:
     """Where the parts of the section lie in the buffer; reads 12 bytes at `at`."""
 
-    def __init__(self, buf, at):
+    def __init__(self, buf, at: int) -> None:
         self._buf = buf
         self.kind = buf[at]
         self.n_classes = buf[at + 1]
@@ -33,26 +33,26 @@ class Trees:
         self.end = self.rows_at + self.n_rows * self.n_classes
 
     @property
-    def n_leaf_values(self):
+    def n_leaf_values(self) -> int:
         """How many different leaves there can be: classes, or rows of votes."""
         return self.n_rows if self.leaf_bits else self.n_classes
 
-    def root(self, index):
+    def root(self, index: int) -> int:
         """Return the word index where a tree begins; of tree `n_trees` the end of the table."""
         if index == self.n_trees:
             return self.n_words
         return u16(self._buf, self.roots_at + 2 * index)
 
-    def word(self, pos):
+    def word(self, pos: int) -> int:
         """Return a word of the node table."""
         return u16(self._buf, self.words_at + 2 * pos)
 
-    def row(self, index):
+    def row(self, index: int) -> bytes:
         """Return a row of votes as bytes."""
         start = self.rows_at + index * self.n_classes
         return bytes(self._buf[start : start + self.n_classes])
 
-    def nodes(self, index):
+    def nodes(self, index: int) -> list:
         """Return a checked tree as a list in preorder.
 
         Each entry is a leaf, an integer (class id or row), or a split, a (feature, threshold)
@@ -73,7 +73,7 @@ class Trees:
         return nodes
 
 
-def check_header(buf, at, length, n_features):
+def check_header(buf, at: int, length: int, n_features: int) -> None:
     """Raise CLASSIFIER unless the section at buf[at:] has a valid header and length."""
     if length < HEADER_BYTES:
         raise errors.OnebyteError(errors.CLASSIFIER, "too short")
@@ -98,7 +98,7 @@ def check_header(buf, at, length, n_features):
         raise errors.OnebyteError(errors.CLASSIFIER, "length")
 
 
-def check_tables(buf, at):
+def check_tables(buf, at: int) -> None:
     """Raise ROOT, NODE, LEAF or DEPTH unless every tree is well formed; the header was checked."""
     trees = Trees(buf, at)
     _check_roots(trees)

@@ -73,7 +73,8 @@ class DeviceTest(pytest.Item):
             pytest.skip(reason)
         results, output, status = run_file(self.program, self.path)
         verdict, detail = results.get(self.test, ("lost", ""))
-        if verdict == "skip" and os.environ.get("CI") != "true":
+        # CPython lacks what is MicroPython's own; a MicroPython that skips lacks a build.
+        if verdict == "skip" and (self.label == "cpython" or os.environ.get("CI") != "true"):
             pytest.skip(detail)
         if verdict != "ok" or status not in (0, 1):
             raise DeviceFailure(f"{verdict} {self.test} {detail}\n{output}")

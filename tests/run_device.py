@@ -4,8 +4,8 @@
 
 A test is a function test_* without arguments. It fails by an exception and skips by raising an
 exception of a class named Skip with the reason. Each file runs in this one process, in the order
-given. The last line counts; the exit status is 1 after a failure, and on MicroPython after a skip when
-CI=true.
+given. The last line counts; the exit status is 1 after a failure, and with CI=true after a skip on
+MicroPython.
 """
 
 import os

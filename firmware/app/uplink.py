@@ -194,6 +194,7 @@ class Uplink:
         if self._resend:
             self._outbox.rewind(*self._resend)
             self._resend = None
+            self._next = None  # the answer begins with a batch or an anchor, as after a connect
         n_queued = self._outbox.queued()
         records = self._outbox.peek_batch(self._pace.batch_records) if n_queued else ()
         if not records:

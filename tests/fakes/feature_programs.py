@@ -3,8 +3,26 @@
 from array import array
 
 from check import Random
+from sample_model import random_feature, random_stream
 
-from formats import model_pack
+from formats import crc, model_pack
+
+# Of the features of `case(seed)` for seeds 1, 2, ...: CRC-32 over the int16 values. A native test
+# computes them with the C kernels, a test on every runtime with the twin.
+CASE_CRCS = (
+    0x322A91FD,
+    0xAB35D96D,
+    0x4AA6BC6D,
+    0x569BBFA0,
+    0xACD18663,
+    0x41A81D44,
+    0x38653493,
+    0xB23D9799,
+    0x4E421CDB,
+    0xCAD1AEBA,
+    0x88DA980F,
+    0xFBEB577A,
+)
 
 CONSTANT, LARGEST, SMALLEST, ALTERNATING, IMPULSE, STEP, RAMP, TRIANGLE = range(8)
 SHAPES = 8  # the kinds of extreme stream above
@@ -26,19 +44,19 @@ def fft_log2_for(window):
 
 def every_op(stream, n_streams, window, fft_log2):
     """Return features of one stream that use every op with the arguments at both ends."""
-    program = [(op, stream, 0, 0, 0) for op in (*range(1, 13), 14)]
+    program = [(op, stream, 0, 0, 0) for op in range(1, 15) if op != 13]
     program += [(13, stream, q, 0, 0) for q in (0, 64, 128, 256)]
     if n_streams >= 3:
         base = min(stream, n_streams - 3)
         program += [(15, stream, base, 3, 0), (17, stream, base, 0, 0)]
     program += [(16, stream, other, 0, 0) for other in (0, n_streams - 1)]
-    for lags in ((1, window - 1), (1, 1), (window // 4, window // 2)):
-        program += [(18, stream, *lags, 0), (19, stream, *lags, 0)]
+    for low, high in ((1, window - 1), (1, 1), (window // 4, window // 2)):
+        program += [(18, stream, low, high, 0), (19, stream, low, high, 0)]
     program += [(24, stream, f, 0, 0) for f in (1, 655, 16384, 16385, 32767)]
     if fft_log2:
         half = 1 << fft_log2 >> 1
-        program += [(20, stream, *bins, 0) for bins in ((0, half), (0, 0), (half, half))]
-        program += [(21, stream, *bins, 0) for bins in ((1, half), (1, 3))]
+        program += [(20, stream, low, half, 0) for low in (0, 1, half)]
+        program += [(20, stream, 0, 0, 0), (21, stream, 1, half, 0), (21, stream, 1, 3, 0)]
         program += [(op, stream, 0, 0, 0) for op in (22, 23, 25)]
     return program
 
@@ -83,3 +101,27 @@ def random_window(seed, window, n_channels):
                 value = max(-32768, min(32767, noise(random, bits) + offset))
             samples.append(value)
     return samples
+
+
+def case(seed):
+    """Return a random program that uses every op, and a window for it.
+
+    Returns:
+        n_channels, window, streams, program, fft_log2, fft_window, samples.
+    """
+    random = Random(seed * 7919)
+    n_channels = random.between(1, 6)
+    window = random.between(8, 160) if random.below(8) else random.between(160, 1024)
+    fft_log2 = min(10, fft_log2_for(window) + random.below(2))
+    fft_window = random.below(2)
+    n_streams = n_channels + random.below(4)
+    streams = [random_stream(random, number) for number in range(n_channels, n_streams)]
+    program = every_op(random.below(n_streams), n_streams, window, fft_log2)
+    program += [random_feature(random, n_streams, window, fft_log2) for _ in range(30)]
+    samples = random_window(seed, window, n_channels)
+    return n_channels, window, streams, program, fft_log2, fft_window, samples
+
+
+def crc_of(features):
+    """Return the CRC-32 of features, array('h') on a little-endian machine."""
+    return crc.crc32(bytes(features))

@@ -127,8 +127,10 @@ class Features:
         elif entry[0] == _DIFF:
             streams_of.diff(x[a], x[stream])
         else:
-            mean = self._stats.mean
-            streams_of.project(self._groups[a], mean(b), mean(b + 1), mean(b + 2), x[stream])
+            stats = self._stats
+            streams_of.project(
+                self._groups[a], stats.mean(b), stats.mean(b + 1), stats.mean(b + 2), x[stream]
+            )
 
     def _skewness(self, stream: int, _0: int, _1: int) -> int:
         return signal.skewness(self._scaled.z) if self._scale_shape(stream) else 0

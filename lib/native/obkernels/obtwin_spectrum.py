@@ -45,10 +45,13 @@ class Fft:
         for k in range(span // 2):
             sine = QUARTER_SINE[k * 512 // span]
             cosine = QUARTER_SINE[256 - k * 512 // span]
-            for p in range(k, n, 2 * span):
+            # a range with a step that is no constant would be an object on the heap
+            p = k
+            while p < n:
                 size |= self._butterfly(p, p + span, cosine, sine, down)
-            for p in range(k + span // 2, n, 2 * span):
+                p += span // 2
                 size |= self._butterfly(p, p + span, -sine, cosine, down)
+                p += 2 * span - span // 2
         return size
 
     def _reverse_bits(self) -> None:
@@ -162,7 +165,8 @@ class Spectrum:
 
     def _split(self) -> None:
         """Set the powers of the real spectrum from the complex one."""
-        re, im, power, m = self._fft.re, self._fft.im, self.power, self.n_bins
+        re, im = self._fft.re, self._fft.im
+        power, m = self.power, self.n_bins
         power[0] = (re[0] + im[0]) * (re[0] + im[0])
         power[m] = (re[0] - im[0]) * (re[0] - im[0])
         for k in range(1, m // 2 + 1):

@@ -221,7 +221,7 @@ def _password_line(user: tuple[str, str]) -> str:
 
 async def _serve_amqtt(port: int, parent: int) -> None:
     # Only the child process needs it, and it takes half a second to import.
-    from amqtt.broker import Broker as AmqttBroker  # noqa: PLC0415
+    from amqtt.broker import Broker as AmqttBroker
 
     broker = AmqttBroker(
         {

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from onebyte.errors import UserError
 
@@ -74,9 +75,10 @@ class Link:
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._answered = threading.Event()
         self._refusal: str | None = None
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(1, 30)
         if settings.user is not None:
@@ -99,7 +101,7 @@ class Link:
         answered = self._answered.wait(_ANSWER_S)
         if self._refusal is not None or not answered:
             self.close()
-            raise UserError(f"{address}: {self._refusal or 'connected, but no MQTT answer'}")
+            raise UserError(f"{address}: {self._refusal or 'connected, but no answer'}")
 
     def close(self) -> None:
         """Disconnect. May be called twice."""
@@ -150,11 +152,18 @@ class Link:
             self._refusal = f"the broker refuses the subscription to {refused[0]}"
         self._answered.set()
 
+    def _on_disconnect(self, client: mqtt.Client, data: Any, _: Any, code: Any, __: Any) -> None:
+        if not self._answered.is_set():
+            self._refusal = "the server closes the connection, is it an MQTT broker with" + (
+                " TLS?" if self.settings.tls else "out TLS?"
+            )
+            self._answered.set()
+
     def _on_message(self, client: mqtt.Client, data: Any, message: mqtt.MQTTMessage) -> None:
         self._queue.put(
             Message(
                 message.topic,
-                message.payload,
+                bytes(message.payload),
                 message.retain,
                 message.dup,
                 time.time(),

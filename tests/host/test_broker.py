@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from onebyte.broker import KINDS, Broker, check_port_free, find_mosquitto, free_port
 from onebyte.errors import UserError
 from onebyte.link import BrokerSettings, Link

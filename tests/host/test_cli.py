@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+
 from formats import errors
 from formats.errors import OnebyteError
 from onebyte import cli
@@ -129,7 +130,10 @@ def test_bug_keeps_its_traceback(monkeypatch, capfd):
 
 def test_exit_code_of_the_process():
     done = subprocess.run(
-        [sys.executable, "-m", "onebyte.cli", "nosuch"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "onebyte.cli", "nosuch"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stdout == ""

@@ -1,0 +1,77 @@
+"""`onebyte monitor`: what devices decide, as it arrives."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import click
+
+from formats import topics
+from onebyte.arguments import TopicName, broker_options
+from onebyte.display import Display, JsonLines, LiveTable, PlainLines
+from onebyte.link import BrokerSettings, Link
+from onebyte.monitor import Decision, Monitor, Note
+
+_SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
+_POLL_S = 0.2
+
+
+@click.command()
+@broker_options
+@click.option("--tenant", type=TopicName(), help="Only this tenant's devices.")
+@click.option("--device", type=TopicName(), help="Only this device.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each decision.")
+@click.option("--passive", is_flag=True, help="Never ask a device to send again what is missing.")
+@click.option("--count", type=click.IntRange(1), help="End after so many decisions.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    help="End after so many seconds; exit code 1 when --count was not reached.",
+)
+def command(  # noqa: PLR0913, PLR0917 - click hands every option over as a parameter
+    settings: BrokerSettings,
+    tenant: str | None,
+    device: str | None,
+    as_json: bool,
+    passive: bool,
+    count: int | None,
+    timeout_s: float | None,
+) -> int:
+    """Show what devices decide, live and decoded.
+
+    Each decision is shown exactly once and in order. What got lost on the way is asked for again,
+    so the decisions of a device may wait for up to 30 seconds behind a gap.
+
+    \b
+    Example: onebyte monitor --broker localhost
+             onebyte monitor --broker broker.example:8883 --tls-ca ca.pem --user anna --json
+    """
+    filters = [f"ob/{tenant or '+'}/{device or '+'}/{kind}" for kind in _SUBSCRIBED]
+    monitor = Monitor()
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    n_left = count
+    with Link(settings, filters) as link, _display(monitor, as_json) as display:
+        while n_left != 0 and (deadline is None or time.monotonic() < deadline):
+            for item in _next_items(link, monitor):
+                display.show(item)
+                if n_left is not None and isinstance(item, Decision):
+                    n_left -= 1
+                    if n_left == 0:
+                        break
+            if not passive:
+                for asked, payload in monitor.commands(time.time()):
+                    link.publish(topics.pack(asked.tenant, asked.name, topics.COMMAND), payload)
+    return 1 if n_left else 0
+
+
+def _next_items(link: Link, monitor: Monitor) -> Iterator[Decision | Note]:
+    for message in link.messages(_POLL_S):
+        yield from monitor.take(message)
+    yield from monitor.tick(time.time())
+
+
+def _display(monitor: Monitor, as_json: bool) -> Display:
+    if as_json:
+        return JsonLines()
+    return LiveTable(monitor) if sys.stdout.isatty() else PlainLines()

@@ -17,7 +17,7 @@ from onebyte import download, folder
 from onebyte.errors import UserError
 from onebyte.recipe import Recipe
 
-__all__ = ["Dataset", "Recording", "Windows", "cut_windows", "load", "parse_npy", "parse_ts",
+__all__ = ["Dataset", "Recording", "Windows", "cut_windows", "load", "natural", "parse_npy", "parse_ts",
            "to_counts"]
 
 
@@ -36,14 +36,14 @@ class Recording:
 class Dataset:
     """All recordings; `notes` says what was left out or clipped, for the model card."""
 
+    rate_mhz: int
     recordings: list[Recording]
     notes: list[str] = field(default_factory=list)
 
     @property
     def groups(self) -> list[str]:
         """Names of the groups (subjects), numbers in numeric order."""
-        names = {recording.group for recording in self.recordings}
-        return sorted(names, key=lambda name: (0, int(name), "") if name.isdigit() else (1, 0, name))
+        return sorted({recording.group for recording in self.recordings}, key=natural)
 
     @property
     def n_rows(self) -> int:
@@ -101,10 +101,15 @@ def load(recipe: Recipe) -> Dataset:
     for label, class_id in class_ids.items():
         if not found[class_id]:
             raise UserError(f"[labels] names {label!r}, which no recording has")
-    dataset = Dataset(recordings, notes)
+    dataset = Dataset(recipe.rate_mhz, recordings, notes)
     total = dataset.n_rows * len(recipe.channels)
     notes.append(f"{n_clipped} of {total} values were beyond the int16 range and clipped")
     return dataset
+
+
+def natural(name: str) -> tuple[int, str]:
+    """Return a sort key that puts numbers in numeric order, before other names."""
+    return (int(name), "") if name.isdigit() else (2**62, name)
 
 
 def to_counts(values: np.ndarray, lsb: np.ndarray, auto_range: bool) -> tuple[np.ndarray, int]:

@@ -12,17 +12,19 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from formats import model_pack
-from formats.crc import crc32
-from onebyte import datasets, kernels, quantize
+from onebyte import datasets, golden, kernels, quantize
 from onebyte.errors import UserError
 from onebyte.features import chunks, compile_program
 from onebyte.recipe import UNITS, Recipe
 
-__all__ = ["Calibration", "FeatureTable", "Fit", "build_model", "compute_features", "fit",
-           "load_table"]
+__all__ = ["Calibration", "FeatureTable", "Fit", "build_model", "compute_features",
+           "feature_ranges", "fit", "load_table", "select"]
 
 UNCALIBRATED_LEVELS = (32, 64, 96, 128, 160, 192, 224)
 NEVER_NOVEL = 65535
+# The ensemble that ranks candidates is its own, whatever the size of the one that is built.
+_RANKING = {"n_estimators": 16, "max_leaf_nodes": 64, "max_depth": None, "min_samples_leaf": 2,
+            "max_features": 0.3}
 _KEEP = 0.6  # share of the candidates that survives one round of selection
 _RANGE_PERCENTILES = (0.5, 99.5)  # of each feature in training; beyond lies novelty
 _ESTIMATORS = {"extra_trees": ExtraTreesClassifier, "random_forest": RandomForestClassifier}
@@ -92,9 +94,14 @@ def fit(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> Fit:
     if list(estimator.classes_) != list(range(len(recipe.labels))):
         raise UserError("a class has no window in training; record it with more subjects")
     forest = quantize.from_estimator(estimator, recipe.classifier.leaf_bits)
-    low, high = np.percentile(values[:, columns], _RANGE_PERCENTILES, axis=0)
-    ranges = [(int(np.floor(a)), int(np.ceil(b))) for a, b in zip(low, high, strict=True)]
-    return Fit(columns, estimator, forest, ranges)
+    # The mirrored windows are made up, so they do not widen what counts as seen.
+    return Fit(columns, estimator, forest, feature_ranges(table.values[chosen][:, columns]))
+
+
+def feature_ranges(values: np.ndarray) -> list[tuple[int, int]]:
+    """Return (low, high) of each feature in training windows, without the outermost 1 %."""
+    low, high = np.percentile(values, _RANGE_PERCENTILES, axis=0)
+    return [(int(np.floor(a)), int(np.ceil(b))) for a, b in zip(low, high, strict=True)]
 
 
 def select(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray) -> list[int]:
@@ -102,7 +109,7 @@ def select(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray) -> list[in
     columns = np.arange(values.shape[1])
     while len(columns) > recipe.select_features:
         keep = max(recipe.select_features, int(_KEEP * len(columns)))
-        ranking = _new_estimator(recipe).fit(values[:, columns], class_ids)
+        ranking = _new_estimator(recipe, **_RANKING).fit(values[:, columns], class_ids)
         best = np.argsort(-ranking.feature_importances_, kind="stable")[:keep]
         columns = columns[np.sort(best)]
     return [int(column) for column in columns]
@@ -126,41 +133,14 @@ def build_model(recipe: Recipe, fitted: Fit, calibration: Calibration,
     if golden_rows is not None:
         plain = kernels.KernelModel(model_pack.pack(fields))
         vectors = golden_rows[:, fitted.columns]
-        fields["golden_vectors"] = [
-            (*_result(plain, vector), tuple(int(value) for value in vector)) for vector in vectors
-        ]
-        fields["golden_windows"] = [
-            _golden_window(recipe, plain, seed) for seed in _seeds(recipe)
-        ]
+        fields["golden_vectors"] = golden.vectors(plain, vectors)
+        fields["golden_windows"] = golden.windows(plain, golden.seeds(recipe.golden_windows))
     file = bytes(model_pack.pack(fields))
     limit = recipe.classifier.limit_bytes
     if len(file) > limit:
         raise UserError(f"the model takes {len(file)} bytes, [classifier] limit_bytes is {limit}; "
                         "lower n_trees, max_leaf_nodes or leaf_bits")
     return file
-
-
-def golden_rows(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> np.ndarray:
-    """Pick windows spread over every class's chosen windows; return their candidate features."""
-    rows: list[int] = []
-    for class_id in range(len(recipe.labels)):
-        mine = np.flatnonzero(chosen & (table.windows.class_ids == class_id))
-        count = min(recipe.golden_per_class, len(mine))
-        rows += [int(mine[len(mine) * (2 * i + 1) // (2 * count)]) for i in range(count)]
-    return table.values[rows]
-
-
-def seed_window(seed: int, window: int, n_channels: int) -> np.ndarray:
-    """Return a golden window: xorshift32 samples as SPEC section 7 defines them."""
-    state = seed
-    samples = []
-    for _ in range(window * n_channels):
-        state ^= state << 13 & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= state << 5 & 0xFFFFFFFF
-        sample = (state >> 16 ^ 0x8000) - 0x8000
-        samples.append(sample >> (seed & 15))
-    return np.array(samples, dtype=np.int16).reshape(window, n_channels)
 
 
 def _training_rows(table: FeatureTable, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,17 +150,17 @@ def _training_rows(table: FeatureTable, chosen: np.ndarray) -> tuple[np.ndarray,
     return np.vstack([values, table.mirrored[chosen]]), np.concatenate([class_ids, class_ids])
 
 
-def _new_estimator(recipe: Recipe) -> Any:
+def _new_estimator(recipe: Recipe, **changes: Any) -> Any:
     classifier = recipe.classifier
-    return _ESTIMATORS[classifier.method](
-        n_estimators=classifier.n_trees,
-        max_leaf_nodes=classifier.max_leaf_nodes,
-        max_depth=classifier.max_depth,
-        min_samples_leaf=classifier.min_samples_leaf,
-        max_features=classifier.max_features,
-        random_state=classifier.seed,
-        n_jobs=1,
-    )
+    settings = {
+        "n_estimators": classifier.n_trees,
+        "max_leaf_nodes": classifier.max_leaf_nodes,
+        "max_depth": classifier.max_depth,
+        "min_samples_leaf": classifier.min_samples_leaf,
+        "max_features": classifier.max_features,
+        "random_state": classifier.seed,
+    }
+    return _ESTIMATORS[classifier.method](**(settings | changes), n_jobs=1)
 
 
 def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, Any]:
@@ -211,20 +191,3 @@ def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, 
         "name": f"{recipe.name} {recipe.version}",
     }
 
-
-def _result(model: kernels.KernelModel, vector: np.ndarray) -> tuple[int, int, int]:
-    result = model.predict(vector[None, :])[0]
-    return int(result["class_id"]), int(result["confidence"]), int(result["novelty"])
-
-
-def _seeds(recipe: Recipe) -> list[int]:
-    # Odd multiples of a large prime: every amplitude (seed & 15) from loud to faint appears.
-    return [(i + 1) * 2654435761 % (1 << 32) or 1 for i in range(recipe.golden_windows)]
-
-
-def _golden_window(recipe: Recipe, model: kernels.KernelModel,
-                   seed: int) -> tuple[int, int, int, int, int]:
-    samples = seed_window(seed, recipe.window, len(recipe.channels))
-    features = model.features(samples[None])[0]
-    crc = crc32(features.astype("<i2").tobytes())
-    return (seed, crc, *_result(model, features))

@@ -1,0 +1,33 @@
+"""`onebyte evaluate`: recompute a model's held-out figures from the data."""
+
+from pathlib import Path
+
+import click
+
+from onebyte.progress import folds_bar
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64),
+              help="Folds computed at the same time.")
+def command(model: Path, jobs: int) -> None:
+    """Predict every recording by a model that never saw its subject, and print the figures.
+
+    MODEL is a folder with recipe.toml, such as models/exercise.
+    """
+    from onebyte import evaluate, recipe, report, train  # noqa: PLC0415 - scikit-learn is slow
+
+    loaded = recipe.load(model)
+    dataset, table = train.load_table(loaded)
+    names = [name for name, _ in evaluate.folds(loaded, table.windows)]
+    with folds_bar(f"{loaded.name}: held-out folds", len(names)) as done:
+        outcome = evaluate.evaluate(loaded, table, jobs, done)
+    metrics = report.measure(loaded, dataset, table, outcome)
+    for line in report.lines(metrics):
+        click.echo(line)
+    committed = report.committed_sizes(loaded)
+    click.echo(
+        f"macro_f1_loso={metrics['macro_f1']:.3f} accuracy_loso={metrics['accuracy']:.3f} "
+        + " ".join(f"{key}={value}" for key, value in committed.items())
+    )

@@ -1,0 +1,34 @@
+"""`onebyte train`: from a recipe to a model file with its card."""
+
+from pathlib import Path
+
+import click
+
+from onebyte.progress import folds_bar
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64),
+              help="Folds computed at the same time; the files are the same for any number.")
+@click.option("--quick", is_flag=True,
+              help="Write model.obm only, without held-out figures, levels and card.")
+def command(model: Path, jobs: int, quick: bool) -> None:
+    """Train, evaluate and write model.obm, holdout.obm, metrics.json, MODEL.md and its plots.
+
+    MODEL is a folder with recipe.toml, such as models/exercise.
+    """
+    from onebyte import recipe, train  # noqa: PLC0415 - scikit-learn is slow
+    from onebyte.studio import finish, write_quick  # noqa: PLC0415
+
+    loaded = recipe.load(model)
+    dataset, table = train.load_table(loaded)
+    for note in dataset.notes:
+        click.echo(note)
+    if quick:
+        click.echo(f"{write_quick(loaded, table)}: not calibrated, levels are a guess")
+        return
+    steps = len(dataset.groups) if loaded.validation == "leave_one_group_out" else 1
+    with folds_bar(f"{loaded.name}: held-out folds", steps) as done:
+        for line in finish(loaded, dataset, table, jobs, done):
+            click.echo(line)

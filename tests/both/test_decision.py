@@ -1,6 +1,7 @@
 """Decision against its rule written out over the whole history."""
 
 from check import Random, raises_kind
+
 from formats import result
 from pipeline.decision import Decision
 

@@ -1,6 +1,7 @@
 """Policy: what is published when."""
 
 from check import raises_kind
+
 from formats import result
 from pipeline import policy
 from pipeline.policy import Policy

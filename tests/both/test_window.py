@@ -1,6 +1,7 @@
 """The ring against a plain list of rows."""
 
 from check import Random, raises_kind
+
 from pipeline.window import Window
 
 

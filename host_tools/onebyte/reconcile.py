@@ -208,13 +208,12 @@ class Reconciler:
             for item in items:
                 self._accept(_Key(key.boot, item.seq), item)
         if dup:
-            self._live = None  # a repeated batch says nothing about the live bytes that come now
-            return
-        self._live = _Key(key.boot, received.next_seq)
-        if items or key <= self._end():
-            self._open_ends.discard(key.boot)
-        else:
+            # A repeated batch says nothing about the live bytes that come now.
+            self._live = None
             self._open_ends.add(key.boot)
+            return
+        self._note_ends(key, bool(items))
+        self._live = _Key(key.boot, received.next_seq)
 
     def _take_live(self, byte: int, dup: bool, now_s: float) -> None:
         key = self._live
@@ -229,6 +228,20 @@ class Reconciler:
         self._accept(key, Numbered(epoch, key.seq, byte, now_s, None, now_s))
         self._live = _Key(key.boot, key.seq + 1)
         self._open_ends.discard(key.boot)  # what is missing before it is a gap with an end
+
+    def _note_ends(self, key: _Key, has_items: bool) -> None:
+        """Learn from a batch or anchor, whose first number is `key`, which epochs are complete.
+
+        The device sends in order. So when it goes on to a later epoch, it holds no more of the one
+        before; and what was missed of the latest epoch lies before what arrived, in a gap.
+        """
+        if self._live is not None:
+            done = range(self._live.boot, key.boot)
+            self._open_ends = {boot for boot in self._open_ends if boot not in done}
+        if key.boot == self._latest_boot and (has_items or key <= self._end()):
+            self._open_ends.discard(key.boot)
+        else:
+            self._open_ends.add(key.boot)
 
     def _accept(self, key: _Key, item: Numbered) -> None:
         assert self._next is not None

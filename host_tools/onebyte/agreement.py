@@ -1,42 +1,97 @@
 """Do emlearn's own C and our kernels say the same with the same forest?"""
 
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import emlearn
 import numpy as np
+from emlearn import trees as emlearn_trees
+from emlearn.common import get_include_dir
 
 from onebyte import quantize
+from onebyte.errors import UserError
 
-__all__ = ["EmlearnAgreement", "compare_with_emlearn", "emlearn_wrapper"]
+__all__ = ["EmlearnAgreement", "compare_with_emlearn", "emlearn_predict"]
+
+# Runs many windows in one call; everything else is emlearn's.
+_BATCH = """
+void predict_all(const int16_t *features, int32_t n, int32_t n_features, int32_t *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = forest_predict(features + i * n_features, n_features);
+    }
+}
+"""
 
 
 @dataclass(frozen=True)
 class EmlearnAgreement:
-    """Counts of windows. emlearn adds floats, we add integers, so only exact ties of votes may
-    end differently: `differ_without_tie` must be 0."""
+    """Counts of windows.
+
+    emlearn adds floats and we add integers, so an exact tie of votes may end differently and
+    nothing else: `differ_without_tie` must be 0.
+    """
 
     windows: int
     differ: int
     differ_without_tie: int
 
 
-def emlearn_wrapper(estimator: Any, forest: quantize.Forest, method: str = "loadable") -> Any:
-    """Return emlearn's model of an ensemble, with our integer thresholds in place of its own."""
-    wrapper = emlearn.convert(estimator, method=method, dtype="int16_t",
-                              leaf_bits=8 if forest.rows else 0)
-    nodes, roots, leaves = quantize.to_emlearn(forest)
-    wrapper.forest_ = (nodes, roots, [np.array(leaf, dtype=np.uint8) for leaf in leaves]
-                       if forest.rows else leaves)
-    return wrapper
-
-
-def compare_with_emlearn(estimator: Any, forest: quantize.Forest,
-                         features: np.ndarray) -> EmlearnAgreement:
-    """Compile emlearn's C for the forest and run it on int16 features (n, n_features)."""
-    theirs = np.asarray(emlearn_wrapper(estimator, forest).predict(features.astype(np.float32)))
+def compare_with_emlearn(forest: quantize.Forest, features: np.ndarray) -> EmlearnAgreement:
+    """Run emlearn's C and the reference on int16 features (n, n_features)."""
+    theirs = emlearn_predict(forest, features)
     ours = forest.predict(features)
     best_two = np.sort(ours.votes, axis=1)[:, -2:]
     differ = theirs != ours.class_id
     tie = best_two[:, 0] == best_two[:, 1]
     return EmlearnAgreement(len(features), int(differ.sum()), int((differ & ~tie).sum()))
+
+
+def emlearn_predict(forest: quantize.Forest, features: np.ndarray) -> np.ndarray:
+    """Return the class that emlearn's generated C and eml_trees.h give each window."""
+    nodes, roots, leaves = quantize.to_emlearn(forest)
+    code = emlearn_trees.generate_c_loadable(
+        (nodes, roots, leaves),
+        name="forest",
+        n_features=forest.n_features,
+        dtype="int16_t",
+        n_classes=forest.n_classes,
+        leaf_bits=8 if forest.rows else 0,
+    )
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        raise UserError("there is no C compiler: install gcc or clang, or set CC")
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder) / "forest.c", Path(folder) / "forest.so"
+        source.write_text(code + _BATCH)
+        subprocess.run(
+            [
+                compiler,
+                "-O2",
+                "-shared",
+                "-fPIC",
+                f"-I{get_include_dir()}",
+                "-o",
+                str(library),
+                str(source),
+                "-lm",
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return _run(library, features)
+
+
+def _run(library: Path, features: np.ndarray) -> np.ndarray:
+    features = np.ascontiguousarray(features, dtype=np.int16)
+    out = np.empty(len(features), dtype=np.int32)
+    ctypes.CDLL(str(library)).predict_all(
+        ctypes.c_void_p(features.ctypes.data),
+        ctypes.c_int32(len(features)),
+        ctypes.c_int32(features.shape[1]),
+        ctypes.c_void_p(out.ctypes.data),
+    )
+    return out

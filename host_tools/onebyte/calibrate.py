@@ -21,8 +21,9 @@ def confidence_levels(confidence: np.ndarray, right: np.ndarray) -> list[int]:
     """
     grid = np.arange(256)
     curve = IsotonicRegression(out_of_bounds="clip").fit(confidence, right).predict(grid)
-    return [int(np.argmax(curve >= share)) if curve[-1] >= share else 255
-            for share in LEVEL_SHARES]
+    return [
+        int(np.argmax(curve >= share)) if curve[-1] >= share else 255 for share in LEVEL_SHARES
+    ]
 
 
 def novelty_scores(ranges: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -30,7 +31,9 @@ def novelty_scores(ranges: np.ndarray, features: np.ndarray) -> np.ndarray:
     low, high = ranges[:, 0], ranges[:, 1]
     values = features.astype(np.int64)
     excess = np.maximum(low - values, 0) + np.maximum(values - high, 0)
-    return np.where(excess > 0, 1 + np.minimum(15, 4 * excess // (high - low + 1)), 0).sum(axis=1)
+    steps = np.where(excess > 0, 1 + np.minimum(15, 4 * excess // (high - low + 1)), 0)
+    total: np.ndarray = steps.sum(axis=1)
+    return total
 
 
 def novelty_threshold(scores: np.ndarray, false_rate: float) -> int:

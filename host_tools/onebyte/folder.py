@@ -51,13 +51,16 @@ def read(root: Path, channels: list[str], source: DatasetSource) -> list[FolderR
         }
         for key, column in columns.items():
             if key in from_path and column:
-                raise UserError(f"[dataset] gives the {key} by pattern and by {key}_column; "
-                                "remove one")
+                raise UserError(
+                    f"[dataset] gives the {key} by pattern and by {key}_column; remove one"
+                )
         reader = _read_csv if path.suffix.lower() == ".csv" else _read_npz
         wanted = [column for column in columns.values() if column]
         values, texts = reader(path, channels, wanted)
-        keys = [texts[columns[key]] if columns[key] else [from_path.get(key, "")] * len(values)
-                for key in columns]
+        keys = [
+            texts[columns[key]] if columns[key] else [from_path.get(key, "")] * len(values)
+            for key in columns
+        ]
         recordings += _split(relative, values, list(zip(*keys, strict=True)))
     return recordings
 
@@ -78,8 +81,9 @@ def _from_path(pattern: re.Pattern[str] | None, relative: str) -> dict[str, str]
     return {key: value for key, value in match.groupdict().items() if value is not None}
 
 
-def _read_csv(path: Path, channels: list[str],
-              wanted: list[str]) -> tuple[np.ndarray, dict[str, list[str]]]:
+def _read_csv(
+    path: Path, channels: list[str], wanted: list[str]
+) -> tuple[np.ndarray, dict[str, list[str]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, strict=True)
         try:
@@ -88,8 +92,9 @@ def _read_csv(path: Path, channels: list[str],
             raise UserError(f"{path}, line 1: there is no header with channel names") from error
         for name in (*channels, *wanted):
             if name not in header:
-                raise UserError(f"{path}, line 1: there is no column {name!r}; "
-                                f"columns: {', '.join(header)}")
+                raise UserError(
+                    f"{path}, line 1: there is no column {name!r}; columns: {', '.join(header)}"
+                )
         at = [header.index(name) for name in channels]
         values: list[list[float]] = []
         texts: dict[str, list[str]] = {name: [] for name in wanted}
@@ -110,8 +115,9 @@ def _read_csv(path: Path, channels: list[str],
     return np.array(values).reshape(-1, len(channels)), texts
 
 
-def _read_npz(path: Path, channels: list[str],
-              wanted: list[str]) -> tuple[np.ndarray, dict[str, list[str]]]:
+def _read_npz(
+    path: Path, channels: list[str], wanted: list[str]
+) -> tuple[np.ndarray, dict[str, list[str]]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             data = {name: arrays[name] for name in arrays.files}
@@ -142,7 +148,8 @@ def _split(name: str, values: np.ndarray, keys: list[tuple[str, ...]]) -> list[F
     for end in range(1, len(keys) + 1):
         if end == len(keys) or keys[end] != keys[start]:
             label, group, _ = keys[start]
-            recordings.append(FolderRecording(f"{name} row {start}", values[start:end], label,
-                                              group or name))
+            recordings.append(
+                FolderRecording(f"{name} row {start}", values[start:end], label, group or name)
+            )
             start = end
     return recordings

@@ -15,8 +15,9 @@ GoldenWindow = tuple[int, int, int, int, int]
 
 def vectors(model: kernels.KernelModel, features: np.ndarray) -> list[GoldenVector]:
     """Return (class_id, confidence, novelty, features) of int16 features (n, n_features)."""
-    return [(*_result(model, vector), tuple(int(value) for value in vector))
-            for vector in features]
+    return [
+        (*_result(model, vector), tuple(int(value) for value in vector)) for vector in features
+    ]
 
 
 def windows(model: kernels.KernelModel, chosen: Iterable[int]) -> list[GoldenWindow]:

@@ -13,8 +13,12 @@ __all__ = ["folds_bar"]
 def folds_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show a bar on stderr; yield what to call with the name of each finished step."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=total)
 

@@ -1,9 +1,9 @@
 """From a scikit-learn ensemble to the integer forest of a model file, through emlearn.
 
-emlearn flattens the trees and quantizes the leaves. scikit-learn goes left on `x <= threshold`, the
-device (as emlearn's C) on `x < threshold` with integers, so an integer x takes the same path with
-`floor(threshold) + 1`. What cannot change a vote is then left out: equal rows are stored once, and
-a split whose two sides are the same leaf becomes that leaf.
+emlearn flattens the trees and quantizes the leaves. scikit-learn goes left on `x <= threshold`,
+the device (as emlearn's C) on `x < threshold` with integers, so an integer x takes the same path
+with `floor(threshold) + 1`. What cannot change a vote is then left out: equal rows are stored once,
+and a split whose two sides are the same leaf becomes that leaf.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from emlearn import trees as emlearn_trees
 
-__all__ = ["Forest", "Prediction", "from_estimator", "from_emlearn", "to_emlearn"]
+__all__ = ["Forest", "Prediction", "from_emlearn", "from_estimator", "to_emlearn"]
 
 Node = int | tuple[int, int]  # a leaf, or (feature, threshold) of a split
 EmlearnForest = tuple[list[list[int]], list[int], list[Any]]
@@ -69,13 +69,16 @@ def from_estimator(estimator: Any, leaf_bits: int) -> Forest:
     leaf = "probabilities" if leaf_bits else "argmax"
     trees = [tree.tree_ for tree in estimator.estimators_]
     nodes, roots, leaves = emlearn_trees.flatten_forest(trees, leaf=leaf, leaf_bits=leaf_bits)
-    integers = [[int(feature), math.floor(threshold) + 1, left, right]
-                for feature, threshold, left, right in nodes]
+    integers = [
+        [int(feature), math.floor(threshold) + 1, left, right]
+        for feature, threshold, left, right in nodes
+    ]
     if leaf_bits:
         shares = _leaf_shares(trees)
         leaves = [_with_votes(row, share) for row, share in zip(leaves, shares, strict=True)]
-    return from_emlearn((integers, roots, leaves), int(estimator.n_features_in_),
-                        int(estimator.n_classes_))
+    return from_emlearn(
+        (integers, roots, leaves), int(estimator.n_features_in_), int(estimator.n_classes_)
+    )
 
 
 def _leaf_shares(trees: list[Any]) -> list[np.ndarray]:
@@ -91,7 +94,7 @@ def _leaf_shares(trees: list[Any]) -> list[np.ndarray]:
 
 
 def _with_votes(row: np.ndarray, share: np.ndarray) -> tuple[int, ...]:
-    """A coarse resolution can round a mixed leaf to no vote at all: it votes for its best class."""
+    """Let a leaf whose shares were all rounded to no vote at all vote for its best class."""
     if row.any():
         return tuple(int(votes) for votes in row)
     best = int(share.argmax())
@@ -115,8 +118,9 @@ def from_emlearn(forest: EmlearnForest, n_features: int, n_classes: int) -> Fore
     trees = [_preorder(nodes, root, leaf_ids) for root in roots]
     if not soft:
         classes = list(ids)
-        return Forest([_renamed(tree, dict(enumerate(classes))) for tree in trees], [],
-                      n_features, n_classes)
+        return Forest(
+            [_renamed(tree, dict(enumerate(classes))) for tree in trees], [], n_features, n_classes
+        )
     used = dict.fromkeys(node for tree in trees for node in tree if isinstance(node, int))
     new = {old: number for number, old in enumerate(used)}
     rows = [value for value, number in ids.items() if number in new]

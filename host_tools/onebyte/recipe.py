@@ -153,15 +153,17 @@ def _parse(top: Table, path: Path, digest: bytes) -> Recipe:
         raise UserError(f"{samples.where}: hop = {hop} must be at most window = {window}")
     fft_log2, fft_window = _fft(top, window)
     streams = parse_streams(top.tables("streams", []), [channel.name for channel in channels])
-    names = [part.name for part in (*channels, *streams)]
+    names = [channel.name for channel in channels] + [stream.name for stream in streams]
     sampling = Sampling(names, len(channels), rate_hz, window, fft_log2)
     features = parse_features(top.tables("features"), sampling)
     select = top.table("select", {})
     select_features = select.number("features", 1, MAX_FEATURES, None) or len(features)
     select.close()
     if select_features > MAX_FEATURES:
-        raise UserError(f"{top.where}: {len(features)} features, the device computes at most "
-                        f"{MAX_FEATURES}; set features in [select]")
+        raise UserError(
+            f"{top.where}: {len(features)} features, the device computes at most "
+            f"{MAX_FEATURES}; set features in [select]"
+        )
     augmentation = top.table("augmentation", {})
     mirror = tuple(augmentation.strings("mirror", []))
     augmentation.close()
@@ -210,7 +212,7 @@ def _name(top: Table) -> str:
 
 
 def _channels(samples: Table) -> tuple[Channel, ...]:
-    channels = []
+    channels: list[Channel] = []
     for table in samples.tables("channels"):
         name = table.take("name", str)
         if not re.fullmatch(r"[a-z0-9_]{1,10}", name):
@@ -232,8 +234,10 @@ def _fft(top: Table, window: int) -> tuple[int, int]:
     if size == 0:
         return 0, 0
     if size not in [1 << i for i in range(4, 11)] or size < window:
-        raise UserError(f"{table.where}: size = {size} must be a power of two from 16 to 1024, "
-                        f"not below the window of {window}")
+        raise UserError(
+            f"{table.where}: size = {size} must be a power of two from 16 to 1024, "
+            f"not below the window of {window}"
+        )
     return size.bit_length() - 1, int(kind == "hann")
 
 
@@ -256,7 +260,7 @@ def _source(table: Table) -> DatasetSource:
             version=table.take("version", str),
             file=table.take("file", str),
             sha256=table.take("sha256", str),
-            members={key: members.take(key, str) for key in members.keys()},
+            members={key: members.take(key, str) for key in members},
         )
     table.close()
     return source
@@ -282,7 +286,7 @@ def _classifier(table: Table) -> Classifier:
 
 
 def _labels(table: Table) -> dict[str, str]:
-    labels = {key: table.take(key, str) for key in table.keys()}
+    labels = {key: table.take(key, str) for key in table}
     if not 2 <= len(labels) <= _MAX_CLASSES:
         raise UserError(f"{table.where}: 2 to {_MAX_CLASSES} classes, not {len(labels)}")
     if len(set(labels.values())) != len(labels):

@@ -1,4 +1,4 @@
-"""A whole training run: held-out figures, calibration, the model files, and what is said of them."""
+"""A whole training run: held-out figures, calibration, model files, and what is said of them."""
 
 import hashlib
 import json
@@ -26,12 +26,19 @@ def write_quick(recipe: Recipe, table: train.FeatureTable) -> Path:
     return path
 
 
-def finish(recipe: Recipe, dataset: Dataset, table: train.FeatureTable, n_jobs: int,
-           done: Callable[[str], None]) -> list[str]:
+def finish(
+    recipe: Recipe,
+    dataset: Dataset,
+    table: train.FeatureTable,
+    n_jobs: int,
+    done: Callable[[str], None],
+) -> list[str]:
     """Evaluate, train on everything, write all files beside the recipe; return lines to print."""
     if recipe.demo_group is not None and recipe.demo_group not in dataset.groups:
-        raise UserError(f"[demo] group = {recipe.demo_group!r} has no recording; "
-                        f"there are {', '.join(dataset.groups)}")
+        raise UserError(
+            f"[demo] group = {recipe.demo_group!r} has no recording; "
+            f"there are {', '.join(dataset.groups)}"
+        )
     outcome = evaluate.evaluate(recipe, table, n_jobs, done)
     metrics = report.measure(recipe, dataset, table, outcome)
     everything = _training_windows(recipe, table)
@@ -44,26 +51,27 @@ def finish(recipe: Recipe, dataset: Dataset, table: train.FeatureTable, n_jobs: 
         held = evaluate.calibration_of(recipe, outcome, others)
         _, holdout = _train_file(recipe, table, everything & others, held)
         _write(recipe, "holdout.obm", holdout)
-        metrics["holdout"] = {"group": recipe.demo_group, **report.file_sizes(holdout),
-                              "sha256": hashlib.sha256(holdout).hexdigest()}
+        metrics["holdout"] = {
+            "group": recipe.demo_group,
+            **report.file_sizes(holdout),
+            "sha256": hashlib.sha256(holdout).hexdigest(),
+        }
     text = json.dumps(metrics, indent=1, ensure_ascii=False) + "\n"
     _write(recipe, "metrics.json", text.encode())
     card.write(recipe, metrics)
-    sizes = report.file_sizes(file)
-    return [*report.lines(metrics),
-            f"macro_f1_loso={metrics['macro_f1']:.3f} accuracy_loso={metrics['accuracy']:.3f} "
-            + " ".join(f"{key}={value}" for key, value in sizes.items())]
+    return [*report.lines(metrics), report.last_line(metrics, report.file_sizes(file))]
 
 
 def _training_windows(recipe: Recipe, table: train.FeatureTable) -> np.ndarray:
     # With a given split the test half stays unseen, so that the figures are about this very file.
     if recipe.validation == "given_split":
-        return table.windows.splits != "test"
+        return np.asarray(table.windows.splits != "test")
     return np.ones(len(table.windows), dtype=bool)
 
 
-def _train_file(recipe: Recipe, table: train.FeatureTable, chosen: np.ndarray,
-                calibration: train.Calibration) -> tuple[train.Fit, bytes]:
+def _train_file(
+    recipe: Recipe, table: train.FeatureTable, chosen: np.ndarray, calibration: train.Calibration
+) -> tuple[train.Fit, bytes]:
     fitted = train.fit(recipe, table, chosen)
     rows = _golden_rows(recipe, table, chosen)
     return fitted, train.build_model(recipe, fitted, calibration, rows)
@@ -71,13 +79,18 @@ def _train_file(recipe: Recipe, table: train.FeatureTable, chosen: np.ndarray,
 
 def _golden_rows(recipe: Recipe, table: train.FeatureTable, chosen: np.ndarray) -> np.ndarray:
     rows = golden.pick_rows(table.windows.class_ids, chosen, recipe.golden_per_class)
-    return table.values[rows]
+    return np.asarray(table.values[rows])
 
 
-def _describe(recipe: Recipe, table: train.FeatureTable, fitted: train.Fit, file: bytes,
-              calibration: train.Calibration) -> dict[str, Any]:
+def _describe(
+    recipe: Recipe,
+    table: train.FeatureTable,
+    fitted: train.Fit,
+    file: bytes,
+    calibration: train.Calibration,
+) -> dict[str, Any]:
     features = np.ascontiguousarray(table.values[:, fitted.columns])
-    against = agreement.compare_with_emlearn(fitted.estimator, fitted.forest, features)
+    against = agreement.compare_with_emlearn(fitted.forest, features)
     cost, work_bytes = report.cost_us(recipe, fitted.columns, table.windows.samples)
     return {
         **report.file_sizes(file),
@@ -86,8 +99,11 @@ def _describe(recipe: Recipe, table: train.FeatureTable, fitted: train.Fit, file
         "work_bytes": work_bytes,
         "feature_names": [recipe.features[column].name for column in fitted.columns],
         "host_us_per_window": round(cost, 1),
-        "emlearn": {"windows": against.windows, "differ": against.differ,
-                    "differ_without_tie": against.differ_without_tie},
+        "emlearn": {
+            "windows": against.windows,
+            "differ": against.differ,
+            "differ_without_tie": against.differ_without_tie,
+        },
         "levels": list(calibration.levels),
         "novelty_threshold": calibration.novelty_threshold,
     }

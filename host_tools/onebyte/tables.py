@@ -1,6 +1,7 @@
 """Strict reading of TOML tables: every key is asked for by name, the rest is refused."""
 
 import difflib
+from collections.abc import Iterator
 from typing import Any
 
 from onebyte.errors import UserError
@@ -77,9 +78,9 @@ class Table:
         values = self.take(key, list, default)
         return [Table(value, f"{file} [[{key}]] number {i + 1}") for i, value in enumerate(values)]
 
-    def keys(self) -> list[str]:
-        """Return all keys in the file's order."""
-        return list(self._data)
+    def __iter__(self) -> Iterator[str]:
+        """Go through all keys in the file's order."""
+        return iter(self._data)
 
     def close(self) -> None:
         """Refuse the keys that nobody asked for."""
@@ -90,5 +91,11 @@ class Table:
                 raise UserError(f"{self.where}: unknown key {key!r}; {hint}")
 
 
-_NAMES = {int: "a whole number", float: "a number", str: "a string", list: "a list",
-          dict: "a table", bool: "true or false"}
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "a table",
+    bool: "true or false",
+}

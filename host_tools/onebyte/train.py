@@ -1,7 +1,7 @@
 """From a recipe and its recordings to a model file.
 
 Everything that learns from data is in `fit`: it sees only the windows it is given, so evaluation
-calls it once a fold and nothing leaks from the held-out subject into selection, training or ranges.
+calls it once a fold and nothing of the held-out subject leaks into selection, training or ranges.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,28 @@ from onebyte.errors import UserError
 from onebyte.features import chunks, compile_program
 from onebyte.recipe import UNITS, Recipe
 
-__all__ = ["Calibration", "FeatureTable", "Fit", "build_model", "compute_features",
-           "feature_ranges", "fit", "load_table", "select"]
+__all__ = [
+    "Calibration",
+    "FeatureTable",
+    "Fit",
+    "build_model",
+    "compute_features",
+    "feature_ranges",
+    "fit",
+    "load_table",
+    "select",
+]
 
 UNCALIBRATED_LEVELS = (32, 64, 96, 128, 160, 192, 224)
 NEVER_NOVEL = 65535
 # The ensemble that ranks candidates is its own, whatever the size of the one that is built.
-_RANKING = {"n_estimators": 16, "max_leaf_nodes": 64, "max_depth": None, "min_samples_leaf": 2,
-            "max_features": 0.3}
+_RANKING = {
+    "n_estimators": 16,
+    "max_leaf_nodes": 64,
+    "max_depth": None,
+    "min_samples_leaf": 2,
+    "max_features": 0.3,
+}
 _KEEP = 0.6  # share of the candidates that survives one round of selection
 _RANGE_PERCENTILES = (0.5, 99.5)  # of each feature in training; beyond lies novelty
 _ESTIMATORS = {"extra_trees": ExtraTreesClassifier, "random_forest": RandomForestClassifier}
@@ -74,14 +88,17 @@ def compute_features(recipe: Recipe, samples: np.ndarray) -> np.ndarray:
     n_channels = len(recipe.channels)
     parts = []
     for features in chunks(recipe.features):
-        program = compile_program(features, recipe.streams, n_channels, recipe.fft_log2,
-                                  recipe.fft_window)
-        section = model_pack.pack_features({
-            "streams": program.streams,
-            "program": program.features,
-            "fft_log2": program.fft_log2,
-            "fft_window": program.fft_window,
-        })
+        program = compile_program(
+            features, recipe.streams, n_channels, recipe.fft_log2, recipe.fft_window
+        )
+        section = model_pack.pack_features(
+            {
+                "streams": program.streams,
+                "program": program.features,
+                "fft_log2": program.fft_log2,
+                "fft_window": program.fft_window,
+            }
+        )
         parts.append(kernels.Program(section, n_channels, recipe.window).features(samples))
     return np.hstack(parts)
 
@@ -115,8 +132,9 @@ def select(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray) -> list[in
     return [int(column) for column in columns]
 
 
-def build_model(recipe: Recipe, fitted: Fit, calibration: Calibration,
-                golden_rows: np.ndarray | None = None) -> bytes:
+def build_model(
+    recipe: Recipe, fitted: Fit, calibration: Calibration, golden_rows: np.ndarray | None = None
+) -> bytes:
     """Return the model file.
 
     Args:
@@ -138,8 +156,10 @@ def build_model(recipe: Recipe, fitted: Fit, calibration: Calibration,
     file = bytes(model_pack.pack(fields))
     limit = recipe.classifier.limit_bytes
     if len(file) > limit:
-        raise UserError(f"the model takes {len(file)} bytes, [classifier] limit_bytes is {limit}; "
-                        "lower n_trees, max_leaf_nodes or leaf_bits")
+        raise UserError(
+            f"the model takes {len(file)} bytes, [classifier] limit_bytes is {limit}; "
+            "lower n_trees, max_leaf_nodes or leaf_bits"
+        )
     return file
 
 
@@ -165,8 +185,9 @@ def _new_estimator(recipe: Recipe, **changes: Any) -> Any:
 
 def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, Any]:
     chosen = [recipe.features[column] for column in fitted.columns]
-    program = compile_program(chosen, recipe.streams, len(recipe.channels), recipe.fft_log2,
-                              recipe.fft_window)
+    program = compile_program(
+        chosen, recipe.streams, len(recipe.channels), recipe.fft_log2, recipe.fft_window
+    )
     novelty = recipe.decision.novelty_false_rate is not None
     return {
         "recipe_hash": recipe.sha256[:16],
@@ -190,4 +211,3 @@ def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, 
         "labels": list(recipe.labels.values()),
         "name": f"{recipe.name} {recipe.version}",
     }
-

@@ -17,7 +17,7 @@ def command(base: Path, csv: Path, out: Path) -> None:
     The CSV is what `onebyte export --csv` and emlearn's save(format="csv") write. Features, labels
     and decision stay those of BASE, so the trees must have been trained on its features.
     """
-    from onebyte import csvmodel  # noqa: PLC0415 - numpy and emlearn are slow
+    from onebyte import csvmodel
 
     try:
         forest = csvmodel.read(csv.read_text(encoding="utf-8"), csv.name)

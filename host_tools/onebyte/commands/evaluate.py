@@ -9,14 +9,19 @@ from onebyte.progress import folds_bar
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64),
-              help="Folds computed at the same time.")
+@click.option(
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Folds computed at the same time.",
+)
 def command(model: Path, jobs: int) -> None:
     """Predict every recording by a model that never saw its subject, and print the figures.
 
     MODEL is a folder with recipe.toml, such as models/exercise.
     """
-    from onebyte import evaluate, recipe, report, train  # noqa: PLC0415 - scikit-learn is slow
+    from onebyte import evaluate, recipe, report, train
 
     loaded = recipe.load(model)
     dataset, table = train.load_table(loaded)
@@ -26,8 +31,4 @@ def command(model: Path, jobs: int) -> None:
     metrics = report.measure(loaded, dataset, table, outcome)
     for line in report.lines(metrics):
         click.echo(line)
-    committed = report.committed_sizes(loaded)
-    click.echo(
-        f"macro_f1_loso={metrics['macro_f1']:.3f} accuracy_loso={metrics['accuracy']:.3f} "
-        + " ".join(f"{key}={value}" for key, value in committed.items())
-    )
+    click.echo(report.last_line(metrics, report.committed_sizes(loaded)))

@@ -11,8 +11,12 @@ from onebyte.errors import UserError
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--csv", is_flag=True, help="Write the trees of model.obm as emlearn's CSV.")
-@click.option("--recording", "subject", metavar="SUBJECT",
-              help="Write this subject's recordings as .obr, and the truth as .json beside it.")
+@click.option(
+    "--recording",
+    "subject",
+    metavar="SUBJECT",
+    help="Write this subject's recordings as .obr, and the truth as .json beside it.",
+)
 def command(model: Path, out: Path, csv: bool, subject: str | None) -> None:
     """Write a part of MODEL to OUT.
 
@@ -29,8 +33,8 @@ def command(model: Path, out: Path, csv: bool, subject: str | None) -> None:
 
 
 def _export_csv(model: Path, out: Path) -> None:
-    from formats import model as model_format  # noqa: PLC0415 - numpy and emlearn are slow
-    from onebyte import csvmodel  # noqa: PLC0415
+    from formats import model as model_format
+    from onebyte import csvmodel
 
     path = model / "model.obm" if model.is_dir() else model
     try:
@@ -44,7 +48,7 @@ def _export_csv(model: Path, out: Path) -> None:
 
 
 def _export_recording(model: Path, out: Path, subject: str) -> None:
-    from onebyte import datasets, export, recipe  # noqa: PLC0415 - numpy is slow
+    from onebyte import datasets, export, recipe
 
     loaded = recipe.load(model)
     beside = export.write_recording(datasets.load(loaded), loaded, subject, out)

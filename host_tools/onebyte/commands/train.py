@@ -9,17 +9,25 @@ from onebyte.progress import folds_bar
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64),
-              help="Folds computed at the same time; the files are the same for any number.")
-@click.option("--quick", is_flag=True,
-              help="Write model.obm only, without held-out figures, levels and card.")
+@click.option(
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Folds computed at the same time; the files are the same for any number.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Write model.obm only, without held-out figures, levels and card.",
+)
 def command(model: Path, jobs: int, quick: bool) -> None:
     """Train, evaluate and write model.obm, holdout.obm, metrics.json, MODEL.md and its plots.
 
     MODEL is a folder with recipe.toml, such as models/exercise.
     """
-    from onebyte import recipe, train  # noqa: PLC0415 - scikit-learn is slow
-    from onebyte.studio import finish, write_quick  # noqa: PLC0415
+    from onebyte import recipe, train
+    from onebyte.studio import finish, write_quick
 
     loaded = recipe.load(model)
     dataset, table = train.load_table(loaded)

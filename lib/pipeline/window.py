@@ -56,6 +56,10 @@ class Window:
         self._held -= self.hop
         return start if start >= 0 else start + self.rows
 
+    def is_drained(self) -> bool:
+        """Returns whether no complete window is left to hand out."""
+        return self._held < self.window
+
     def reset(self) -> None:
         """Forgets the rows so far: time is not continuous here. `row` stays where it is."""
         self._held = 0

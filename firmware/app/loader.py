@@ -1,0 +1,86 @@
+"""From the bytes of a model file to a model that has proven itself on this device."""
+
+from array import array
+
+from formats import errors, model
+from formats.crc import crc32
+
+
+def parse(content, kernels):
+    """Returns the `formats.model.Model` of a model file.
+
+    Args:
+        content: the file; it must not change any more.
+        kernels: the native module `obkernels`, or its twin.
+
+    Raises:
+        OnebyteError: the file is not a valid model.
+    """
+    reason = kernels.check(content)
+    if reason:
+        raise errors.OnebyteError(reason)
+    return model.parse(content, True)
+
+
+def prove(info, content, kernels, source):
+    """Returns the kernels' model of a file, proven on this device.
+
+    Args:
+        info: what `parse` returned for `content`.
+        content: the file.
+        kernels: as for `parse`.
+        source: the driver; its channels and rate must be the model's.
+
+    Raises:
+        OnebyteError: the model does not fit the source (SAMPLES), or this device computes other
+            values than the host that made it (GOLDEN_MISMATCH).
+    """
+    if source.n_channels != info.n_channels or source.rate_mhz != info.rate_mhz:
+        raise errors.OnebyteError(
+            errors.SAMPLES,
+            "the model wants %d channels at %d mHz, the source has %d at %d"
+            % (info.n_channels, info.rate_mhz, source.n_channels, source.rate_mhz),
+        )
+    kernel_model = kernels.Model(content, bytearray(kernels.work_bytes(content)))
+    check_golden(info, kernel_model)
+    return kernel_model
+
+
+def check_golden(info, kernel_model) -> None:
+    """Raises GOLDEN_MISMATCH unless the golden vectors and windows give what the file says."""
+    features = array("h", bytes(2 * info.n_features))
+    result = array("i", bytes(4 * (4 + info.n_classes)))
+    for i in range(info.n_golden_vectors):
+        class_id, confidence, novelty, values = info.golden_vector(i)
+        for j in range(info.n_features):
+            features[j] = values[j]
+        kernel_model.predict_into(features, result)
+        _check_result("vector", i, result, (class_id, confidence, novelty))
+    if not info.n_golden_windows:
+        return
+    ring = array("h", bytes(2 * info.window * info.n_channels))
+    for i in range(info.n_golden_windows):
+        seed, crc, class_id, confidence, novelty = info.golden_window(i)
+        fill_golden(ring, seed)
+        kernel_model.features_into(ring, 0, features)
+        if crc32(features) != crc:
+            raise errors.OnebyteError(errors.GOLDEN_MISMATCH, "features of window %d" % i)
+        kernel_model.predict_into(features, result)
+        _check_result("window", i, result, (class_id, confidence, novelty))
+
+
+def fill_golden(ring, seed: int) -> None:
+    """Fills `ring` with the golden window of `seed`; docs/SPEC.md: golden vectors."""
+    shift = seed & 15
+    state = seed
+    for i in range(len(ring)):
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        sample = state >> 16
+        ring[i] = (sample - 65536 if sample & 0x8000 else sample) >> shift
+
+
+def _check_result(what: str, i: int, result, expected) -> None:
+    if (result[0], result[1], result[2]) != expected:
+        raise errors.OnebyteError(errors.GOLDEN_MISMATCH, "result of %s %d" % (what, i))

@@ -1,0 +1,112 @@
+"""The node: one cooperative loop over sensing, outbox and uplink."""
+
+import gc
+
+from app import loader, sensing, status
+from app.outbox import Outbox
+from formats import errors, result
+
+_TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
+
+
+class Node:
+    """Everything but the link to the broker, which `attach()` hands in.
+
+    No step waits: each reads the source once or decides one window, and lets the uplink do what
+    it can at once. A link that is slow or gone never costs a sample.
+
+    Args:
+        config: Config.
+        board: the board, see `boards/unix/board.py`.
+
+    Attributes:
+        outbox: Outbox.
+        meta: meta message.
+        model_error: OnebyteError that refused the model, or None.
+    """
+
+    def __init__(self, config, board):
+        self._config = config
+        self._clock = board.clock
+        self.outbox = Outbox(
+            board.files,
+            config.outbox_path,
+            config.outbox_records,
+            config.outbox_ram_records,
+            config.outbox_segment_records,
+            config.outbox_full == "drop_newest",
+        )
+        self.model_error = None
+        self._sensing = self._make_sensing(board)
+        self._status = status.Status(self.outbox, self._sensing, board.clock)
+        self._uplink = None
+        self._saved_ms = self._ended_ms = board.clock.ticks_ms()
+        self._has_garbage = True
+
+    def _make_sensing(self, board):
+        content = board.read_model()
+        info = None
+        try:
+            info = loader.parse(content, board.kernels)
+            kernel_model = loader.prove(info, content, board.kernels, board.source)
+        except errors.OnebyteError as error:
+            self.model_error = error
+        self.meta = status.pack_meta(content, info) if info else status.pack_refused_meta()
+        if self.model_error is None:
+            return sensing.Sensing(self._config, board.source, info, kernel_model)
+        return sensing.Refused(self._config, board.source, info.encoding if info else result.A)
+
+    def attach(self, uplink) -> None:
+        """Takes the uplink: `step(now_ms)`, `connects`, `close()`."""
+        self._uplink = uplink
+
+    def status(self) -> bytes:
+        """Returns the status message of now."""
+        return self._status.pack(self._uplink.connects)
+
+    def summary(self) -> dict:
+        """Returns the counters of the status message and those that only a log shows."""
+        values = self._status.values(self._uplink.connects)
+        values["model_error"] = str(self.model_error) if self.model_error else ""
+        return values
+
+    @property
+    def done(self) -> bool:
+        """Whether a replay is over and its decisions delivered, or `drain_s` passed since."""
+        if not self._sensing.done:
+            self._ended_ms = self._clock.ticks_ms()
+            return False
+        waited_ms = (self._clock.ticks_ms() - self._ended_ms) & _TICKS_MASK
+        return not self.outbox.queued() or waited_ms >= self._config.drain_s * 1000
+
+    def step(self) -> bool:
+        """Does one piece of work; returns False when there was none and the caller may sleep."""
+        now_ms = self._clock.ticks_ms()
+        byte = self._sensing.step(now_ms)
+        if byte >= 0:
+            clock = self._clock
+            clock.read()
+            self.outbox.append(byte, clock.quality, clock.time_s, clock.time_ms)
+        self._uplink.step(now_ms)
+        self._save(now_ms)
+        self._status.tick(now_ms)
+        if byte != sensing.IDLE:
+            self._has_garbage = True
+            return True
+        if self._has_garbage:
+            # Between two windows there is time for it, inside of one there is not.
+            self._has_garbage = False
+            gc.collect()
+        return False
+
+    def close(self) -> None:
+        """Saves what is in RAM and leaves the broker."""
+        self.outbox.flush()
+        self._uplink.close()
+
+    def _save(self, now_ms: int) -> None:
+        if not self.outbox.unsaved:
+            self._saved_ms = now_ms
+        elif (now_ms - self._saved_ms) & _TICKS_MASK >= self._config.outbox_flush_s * 1000:
+            self.outbox.flush()
+            self._saved_ms = now_ms

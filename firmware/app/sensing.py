@@ -1,0 +1,159 @@
+"""From samples to result bytes. Nothing here allocates per window, except for what a driver does.
+
+`step()` of both classes does one small piece of work: it reads the source once or decides one
+window, and returns what came of it.
+"""
+
+from array import array
+
+from formats import result
+from pipeline.decision import Decision
+from pipeline.faults import SensorWatch
+from pipeline.policy import Policy
+from pipeline.window import Window
+
+NOTHING = -1  # worked, but there is no byte to publish
+IDLE = -2  # there was nothing to do
+
+_SCRATCH_ROWS = 32
+_TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
+
+
+class Sensing:
+    """The path from a source to result bytes worth publishing.
+
+    Args:
+        config: Config.
+        source: a driver.
+        info: `formats.model.Model`.
+        kernel_model: the kernels' model of the same file.
+
+    Attributes:
+        windows: windows judged since boot.
+        faults: decisions since boot that are a fault other than `undecided`.
+    """
+
+    def __init__(self, config, source, info, kernel_model):
+        self._source = source
+        self._ends = hasattr(source, "done")
+        self._window = Window(info.n_channels, info.window, info.hop)
+        self._watch = SensorWatch(
+            info.n_channels,
+            info.window,
+            config.silent_ms,
+            config.saturated_permille,
+            config.sample_low,
+            config.sample_high,
+        )
+        self._model = kernel_model
+        self._features = array("h", bytes(2 * info.n_features))
+        self._result = array("i", bytes(4 * (4 + info.n_classes)))
+        self._decision = Decision(
+            info.encoding,
+            info.k,
+            info.n,
+            info.min_confidence,
+            info.novelty_threshold,
+            info.levels,
+        )
+        self._policy = Policy(config.policy, config.heartbeat_s, info.encoding)
+        self._overruns = source.overruns
+        self._gaps = source.gaps
+        self._bus_failed = False
+        self.windows = 0
+        self.faults = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the source has ended, as only a replay does, and every window is judged."""
+        return self._ends and self._source.done and self._window.is_drained()
+
+    def step(self, now_ms: int) -> int:
+        """Returns a result byte to publish, NOTHING or IDLE."""
+        start = self._window.ready()
+        if start < 0:
+            return self._read(now_ms)
+        self.windows += 1
+        ring = self._window.ring
+        reason = self._watch.window_fault(ring, start)
+        if reason >= 0:
+            return self._fault(reason, now_ms)
+        self._model.features_into(ring, start, self._features)
+        self._model.predict_into(self._features, self._result)
+        byte = self._decision.step(self._result[0], self._result[1], self._result[2])
+        return byte if self._policy.should_publish(byte, now_ms) else NOTHING
+
+    def _read(self, now_ms: int) -> int:
+        window = self._window
+        source = self._source
+        try:
+            n_rows = source.read_into(window.ring, window.row, window.room())
+        except OSError:
+            return self._read_failed(now_ms)
+        reason = -1
+        if source.overruns != self._overruns:
+            self._overruns = source.overruns
+            window.reset()
+            reason = result.SENSOR_OVERRUN
+        if source.gaps != self._gaps:
+            self._gaps = source.gaps
+            window.reset()
+            self._decision.reset()
+        window.wrote(n_rows)
+        if n_rows:
+            self._bus_failed = False
+        if not (self._ends and source.done) and self._watch.silent(n_rows, now_ms):
+            window.reset()
+            reason = result.SENSOR_ERROR if self._bus_failed else result.SENSOR_SILENT
+        if reason >= 0:
+            return self._fault(reason, now_ms)
+        return NOTHING if n_rows else IDLE
+
+    def _read_failed(self, now_ms: int) -> int:
+        # The first failure is reported at once, a bus that stays broken once per silent_ms.
+        is_due = self._watch.silent(0, now_ms) or not self._bus_failed
+        self._bus_failed = True
+        self._window.reset()
+        return self._fault(result.SENSOR_ERROR, now_ms) if is_due else IDLE
+
+    def _fault(self, reason: int, now_ms: int) -> int:
+        self.faults += 1
+        byte = self._decision.fault(reason)
+        return byte if self._policy.should_publish(byte, now_ms) else NOTHING
+
+
+class Refused:
+    """Stands in when there is no valid model: says so at once and at every heartbeat.
+
+    Args:
+        config: Config.
+        source: a driver; it is read on, so that a replay ends.
+        encoding: the model's, when that much of it could be read, else A.
+    """
+
+    def __init__(self, config, source, encoding: int = result.A):
+        self._source = source
+        self._ends = hasattr(source, "done")
+        self._scratch = array("h", bytes(2 * source.n_channels * _SCRATCH_ROWS))
+        self._byte = result.pack_fault(encoding, result.MODEL_INVALID)
+        self._interval_ms = config.heartbeat_s * 1000
+        self._said_ms = -1
+        self.windows = 0
+        self.faults = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the source has ended, as only a replay does."""
+        return self._ends and self._source.done
+
+    def step(self, now_ms: int) -> int:
+        """Returns the fault byte when it is due, else NOTHING or IDLE."""
+        if self._said_ms < 0 or (now_ms - self._said_ms) & _TICKS_MASK >= self._interval_ms:
+            self._said_ms = now_ms
+            self.faults += 1
+            return self._byte
+        try:
+            n_rows = self._source.read_into(self._scratch, 0, _SCRATCH_ROWS)
+        except OSError:
+            n_rows = 0
+        return NOTHING if n_rows else IDLE

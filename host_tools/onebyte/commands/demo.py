@@ -1,0 +1,68 @@
+"""`onebyte demo`: the whole path on this machine."""
+
+from pathlib import Path
+
+import click
+
+_DEFAULT_MODEL = Path("models/exercise")
+_DEFAULT_SPEED = 30.0
+
+
+@click.command()
+@click.option(
+    "--model",
+    "model_folder",
+    type=click.Path(path_type=Path),
+    help="Folder with recipe.toml and holdout.obm.  [default: models/exercise]",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, 1e6),
+    default=_DEFAULT_SPEED,
+    show_default=True,
+    help="Times real time; 0 as fast as the node can.",
+)
+@click.option("--seconds", type=click.FloatRange(5), help="Play only so much of the recording.")
+@click.option("--keep", is_flag=True, help="Keep the node's folder with its outbox and log.")
+def command(model_folder: Path | None, speed: float, seconds: float | None, keep: bool) -> int:
+    """Run broker, sensor node and host, and compare every byte.
+
+    The node is the firmware on MicroPython's unix port; it plays the recording of a person whom
+    its model was not trained on. The exit code is 1 when a byte was lost or wrong.
+
+    \b
+    Example: onebyte demo --speed 100
+    """
+    from rich.console import Console
+
+    from onebyte import demo, simulate, toolchain
+    from onebyte.broker import Broker
+
+    scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds)
+    folder = toolchain.ROOT / "build" / "demo"
+    script = scene.script
+    click.echo(
+        f"model: {scene.model_path}, {len(scene.model_file)} bytes, trained without {scene.group}"
+    )
+    click.echo(
+        f"node: plays {script.duration_s / 60:.1f} minutes of {scene.group}, "
+        f"{len(script.expected)} windows, at {speed:g} times real time"
+    )
+    with Broker() as broker:
+        click.echo(f"broker: {broker.kind} on {broker.address}")
+        lines = demo.DemoLines(scene, Console())
+        part, took_s = demo.perform(scene, broker, folder / "node", speed, lines)
+    demo.draw(scene, part, folder / "timeline.png")
+    n_undecided = demo.decided(part).count(None)
+    click.echo(f"kernels on the node: {part.report.get('kernels', 'unknown')}; {took_s:.1f} s")
+    click.echo(f"timeline: {folder / 'timeline.png'}")
+    click.echo(
+        f"accuracy: the decided class is the true one; {n_undecided} windows without a class "
+        "count as wrong"
+    )
+    if keep:
+        click.echo(f"node's folder: {part.node.folder}")
+    else:
+        part.node.remove()
+    click.echo(f"demo: {simulate.summary([part])} accuracy={demo.score(part):.2f}")
+    return 0 if part.lost == part.wrong == 0 else 1

@@ -1,0 +1,150 @@
+"""Device processes: the firmware on MicroPython's unix port, in a folder and process of its own."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onebyte import toolchain
+from onebyte.errors import UserError
+from onebyte.process import Child
+
+__all__ = ["Node", "NodeOptions", "find_micropython"]
+
+_DRAIN_S = 30
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """How a node plays a recording.
+
+    Attributes:
+        host, port: the broker.
+        tenant, device: its names in the topics.
+        speed: how much faster than real time the recording is played; 0 as fast as it can.
+        user, password: for the broker; empty for none.
+    """
+
+    host: str
+    port: int
+    tenant: str
+    device: str
+    speed: float
+    user: str = ""
+    password: str = ""
+
+    def config(self) -> dict[str, Any]:
+        """Return what differs from the firmware's defaults."""
+        return {
+            "tenant": self.tenant,
+            "device": self.device,
+            "broker_host": self.host,
+            "broker_port": self.port,
+            "broker_user": self.user,
+            "broker_password": self.password,
+            "policy": "all",
+            "model_path": "model.obm",
+            "replay_path": "recording.obr",
+            "replay_speed": self.speed,
+            "drain_s": _DRAIN_S,
+            "reconnect_max_s": 2,
+        }
+
+
+class Node:
+    """One node in a folder; `start()` may be called again after its process ended.
+
+    Args:
+        folder: where configuration, model, recording, outbox and log go.
+        options: NodeOptions.
+        model_file: the model's bytes.
+        recording: the `.obr` bytes.
+    """
+
+    def __init__(
+        self, folder: Path, options: NodeOptions, model_file: bytes, recording: bytes
+    ) -> None:
+        self.folder = folder
+        self.options = options
+        self._child: Child | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.obm").write_bytes(model_file)
+        (folder / "recording.obr").write_bytes(recording)
+        (folder / "config.json").write_text(json.dumps(options.config(), indent=1))
+
+    @property
+    def log(self) -> Path:
+        """What the process printed."""
+        return self.folder / "node.log"
+
+    def start(self) -> None:
+        """Boot."""
+        program = toolchain.ROOT / "firmware" / "main.py"
+        path = {"MICROPYPATH": ":".join(map(str, import_roots()))}
+        command = [find_micropython(), program, "config.json"]
+        self._child = Child(command, self.log, self.folder, path)
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.returncode is None
+
+    def stop(self) -> None:
+        """End the process. May be called twice."""
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        """Cut its power."""
+        if self._child is not None:
+            self._child.kill()
+
+    def remove(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the node said when the recording was over.
+
+        Raises:
+            UserError: it ended otherwise; the message has its last lines.
+        """
+        assert self._child is not None
+        last = self._child.tail(1)
+        try:
+            report = json.loads(last)
+        except ValueError:
+            report = None
+        if self._child.returncode != 0 or not isinstance(report, dict):
+            raise UserError(f"node {self.options.device} failed: {self._child.tail(5)}")
+        return report
+
+
+def import_roots() -> list[Path | str]:
+    """Return the folders whose modules a board has on its flash, as the unix port searches them.
+
+    The native module comes first; the twin is found where that was not built.
+    """
+    root, build = toolchain.ROOT, toolchain.ROOT / "build"
+    return [
+        ".frozen",
+        build / "natmod" / "x64",
+        root / "lib",
+        root / "firmware",
+        root / "boards" / "unix",
+        build / "device" / "lib",
+        root / "lib" / "native" / "obkernels",
+    ]
+
+
+def find_micropython() -> Path:
+    """Return the unix port: the packaged one of this Python, one on the PATH, or our own build."""
+    beside = Path(sys.executable).with_name("micropython")
+    if beside.is_file() and os.access(beside, os.X_OK):
+        return beside
+    found = shutil.which("micropython") or toolchain.find_unix_port()
+    if found is None:
+        raise UserError("no MicroPython for this machine: run make micropython-unix")
+    return Path(found)

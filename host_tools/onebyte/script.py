@@ -1,0 +1,96 @@
+"""What a simulated node plays, and what it has to say about it: the host's own predictions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from formats import model as model_format
+from onebyte import evaluate, export
+from onebyte.datasets import Dataset, Recording
+from onebyte.errors import UserError
+
+__all__ = ["Script", "cut", "make_script"]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A recording and, for each of its windows in order, the expected byte and the truth.
+
+    Attributes:
+        recording: a `.obr` file.
+        duration_s: its length in real time.
+        expected: result bytes, one a window.
+        truth: class ids, one a window.
+        segment_starts: indices of the windows that begin a segment.
+    """
+
+    recording: bytes
+    duration_s: float
+    expected: tuple[int, ...]
+    truth: tuple[int, ...]
+    segment_starts: tuple[int, ...]
+
+
+def make_script(model_file: bytes, dataset: Dataset) -> Script:
+    """Return the script of a node with this model that plays all recordings of `dataset`.
+
+    Raises:
+        UserError: the recordings have other channels or another rate than the model.
+        OnebyteError: the model is refused.
+    """
+    model = model_format.parse(model_file)
+    samples = [recording.samples for recording in dataset.recordings]
+    if samples[0].shape[1] != model.n_channels or dataset.rate_mhz != model.rate_mhz:
+        raise UserError("the recordings have other channels or another rate than the model")
+    truth: list[int] = []
+    expected: list[int] = []
+    starts = []
+    for recording in dataset.recordings:
+        rows = np.ascontiguousarray(recording.samples)
+        said = [r.byte for r in evaluate.predict_recording(model_file, rows, [len(rows)])]
+        if said:
+            starts.append(len(expected))
+        expected += said
+        truth += [recording.class_id] * len(said)
+    if not expected:
+        raise UserError("every recording is shorter than one window")
+    (group,) = {recording.group for recording in dataset.recordings}
+    recording, lengths, _ = export.recording(dataset, group)
+    duration_s = sum(lengths) * 1000 / dataset.rate_mhz
+    return Script(recording, duration_s, tuple(expected), tuple(truth), tuple(starts))
+
+
+def cut(dataset: Dataset, group: str, start_s: float, seconds: float) -> Dataset:
+    """Return `seconds` of a group's recordings from `start_s` on, beginning anew at their end.
+
+    Pieces of less than a second are left out.
+    """
+    mine = [recording for recording in dataset.recordings if recording.group == group]
+    if not mine:
+        raise UserError(f"no recording of {group!r}; there are {', '.join(dataset.groups)}")
+    rate_hz = dataset.rate_mhz / 1000
+    n_rows = sum(len(recording.samples) for recording in mine)
+    skip = int(start_s * rate_hz) % n_rows
+    left = min(int(seconds * rate_hz), n_rows)
+    pieces: list[Recording] = []
+    for recording in [*mine, *mine]:
+        piece = recording.samples[skip : skip + left]
+        skip = max(0, skip - len(recording.samples))
+        if len(piece) >= rate_hz:
+            pieces.append(_piece(recording, piece))
+        left -= len(piece)
+        if left <= 0:
+            break
+    return Dataset(dataset.rate_mhz, pieces)
+
+
+def _piece(recording: Recording, samples: np.ndarray) -> Recording:
+    return Recording(
+        recording.name, samples, recording.class_id, recording.group, recording.split
+    )
+
+
+def accuracy(truth: Sequence[int], decided: Sequence[int | None]) -> float:
+    """Return the share of windows whose decided class is the true one; undecided is wrong."""
+    return sum(a == b for a, b in zip(truth, decided, strict=True)) / len(truth)

@@ -5,6 +5,14 @@ import struct
 from formats.crc import crc32
 
 EXTREMES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 24, 32, 64, 127, 128, 240, 254, 255)
+ODD_TEXT = (
+    b"\xc0\x80",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xc3",
+    b"\x7f",
+    b"\xf0\x8f\xbf\xbf",
+)
 HEADER_BYTES = 40
 ENTRY_BYTES = 12
 
@@ -98,8 +106,7 @@ def extend(file, random):
 def change_text(file, random):
     """Put what is no text, or half of it, into a section."""
     _, offset, length = _entry(file, random)
-    odd = (b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc3", b"\x7f", b"\xf0\x8f\xbf\xbf")
-    piece = odd[random.below(len(odd))][:length]
+    piece = ODD_TEXT[random.below(len(ODD_TEXT))][:length]
     at = offset + random.below(length - len(piece) + 1)
     file[at : at + len(piece)] = piece
 

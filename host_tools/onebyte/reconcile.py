@@ -173,7 +173,7 @@ class Reconciler:
                 gap = self._gap_before(due, key)
                 if gap is not None:
                     gaps.append(gap)
-                due = key if due.boot == key.boot else _Key(key.boot, 0)
+                due = self._after_gap(due, key)
             if key in self._held:
                 due = _Key(key.boot, key.seq + 1)
         return gaps
@@ -276,13 +276,14 @@ class Reconciler:
     def _skip(self, gap: Gap | None, key: _Key) -> None:
         """Go on towards `key`, which arrived, past the gap before it."""
         assert self._next is not None
-        after = key if key.boot == self._next.boot else _Key(key.boot, 0)
+        after = self._after_gap(self._next, key)
         if gap is not None:
             self.lost.append(gap)
             self._given_up.append((self._next, after))
             if gap.last_seq is not None:
                 self.missing += gap.last_seq - gap.first_seq + 1
-        self._open_ends.discard(self._next.boot if after.boot != self._next.boot else -1)
+        if after.boot != self._next.boot:
+            self._open_ends.discard(self._next.boot)
         self._next = after
 
     def _gap_before(self, due: _Key, key: _Key) -> Gap | None:
@@ -290,6 +291,13 @@ class Reconciler:
         if due.boot == key.boot:
             return Gap(_epoch(due.boot), due.seq, key.seq - 1)
         return Gap(_epoch(due.boot), due.seq, None) if due.boot in self._open_ends else None
+
+    def _after_gap(self, due: _Key, key: _Key) -> _Key:
+        """Return the number that is due once the gap before `key` is given up."""
+        if due.boot == key.boot:
+            return key
+        between = [boot for boot in self._open_ends if due.boot < boot < key.boot]
+        return _Key(min(between, default=key.boot), 0)
 
     def _end(self) -> _Key:
         """Return the number behind everything that is known."""

@@ -20,12 +20,15 @@ from formats import errors
 
 def make_node(config, board):
     """Returns a node with its uplink."""
-    node = Node(config, board)
-    identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
-    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=config.status_interval_s * 1000)
     client = make_client(config)
-    node.attach(Uplink(client, node.outbox, identity, pace, random.randint))
-    return node
+    prefix = "ob/%s/%s" % (config.tenant, config.device)
+    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=config.status_interval_s * 1000)
+
+    def make_uplink(node):
+        identity = Identity(prefix, node.meta, node.status)
+        return Uplink(client, node.outbox, identity, pace, random.randint)
+
+    return Node(config, board, make_uplink)
 
 
 def run(node, board) -> None:

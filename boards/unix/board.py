@@ -9,7 +9,7 @@ from formats import errors
 try:
     import obkernels as kernels
 except ImportError:
-    import obtwin as kernels
+    import obtwin as kernels  # type: ignore[no-redef]
 
 IDLE_MS = 1
 

@@ -17,7 +17,7 @@ _NAME = "name"  # part of a topic: [a-z0-9_-], the range is that of its length
 REQUIRED = "required"
 
 # key: (kind, default, lowest, highest), or (_CHOICE, default, choices)
-KEYS = {
+KEYS: dict = {
     "tenant": (_NAME, REQUIRED, 1, 32),
     "device": (_NAME, REQUIRED, 1, 32),
     "broker_host": (_TEXT, REQUIRED, 1, 253),
@@ -75,17 +75,7 @@ class Config:
             value = values.get(key, KEYS[key][1])
             _check(key, value)
             setattr(self, key, value)
-        self._check_together()
-
-    def _check_together(self) -> None:
-        if self.sample_low >= self.sample_high:
-            _refuse_range("sample_low", "less than sample_high", self.sample_low)
-        if self.outbox_records < self.outbox_ram_records:
-            _refuse_range("outbox_records", "at least outbox_ram_records", self.outbox_records)
-        if self.broker_tls and not self.broker_ca_path:
-            raise errors.OnebyteError(
-                errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
-            )
+        _check_together(self)
 
 
 def load(path: str) -> Config:
@@ -143,6 +133,17 @@ def _check(key: str, value) -> None:
         good = spec[2] <= value <= spec[3]  # false for a NaN
     if not good:
         _refuse_range(key, range_text(key), value)
+
+
+def _check_together(config) -> None:
+    if config.sample_low >= config.sample_high:
+        _refuse_range("sample_low", "less than sample_high", config.sample_low)
+    if config.outbox_records < config.outbox_ram_records:
+        _refuse_range("outbox_records", "at least outbox_ram_records", config.outbox_records)
+    if config.broker_tls and not config.broker_ca_path:
+        raise errors.OnebyteError(
+            errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
+        )
 
 
 def _is_kind(kind: str, value) -> bool:

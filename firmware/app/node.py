@@ -10,7 +10,7 @@ _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 
 
 class Node:
-    """Everything but the link to the broker, which `attach()` hands in.
+    """Everything but the board.
 
     No step waits: each reads the source once or decides one window, and lets the uplink do what
     it can at once. A link that is slow or gone never costs a sample.
@@ -18,6 +18,8 @@ class Node:
     Args:
         config: Config.
         board: the board, see `boards/unix/board.py`.
+        make_uplink: called with this node when outbox, `meta` and `status` are there; returns the
+            uplink: `step(now_ms)`, `connects`, `close()`.
 
     Attributes:
         outbox: Outbox.
@@ -25,7 +27,7 @@ class Node:
         model_error: OnebyteError that refused the model, or None.
     """
 
-    def __init__(self, config, board):
+    def __init__(self, config, board, make_uplink):
         self._config = config
         self._clock = board.clock
         self.outbox = Outbox(
@@ -39,7 +41,7 @@ class Node:
         self.model_error = None
         self._sensing = self._make_sensing(board)
         self._status = status.Status(self.outbox, self._sensing, board.clock)
-        self._uplink = None
+        self._uplink = make_uplink(self)
         self._saved_ms = self._ended_ms = board.clock.ticks_ms()
         self._has_garbage = True
 
@@ -55,10 +57,6 @@ class Node:
         if self.model_error is None:
             return sensing.Sensing(self._config, board.source, info, kernel_model)
         return sensing.Refused(self._config, board.source, info.encoding if info else result.A)
-
-    def attach(self, uplink) -> None:
-        """Takes the uplink: `step(now_ms)`, `connects`, `close()`."""
-        self._uplink = uplink
 
     def status(self) -> bytes:
         """Returns the status message of now."""

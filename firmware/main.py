@@ -57,7 +57,9 @@ def main() -> int:
     if node.model_error:
         print("onebyte node: model refused:", node.model_error)
     run(node, board)
-    print(json.dumps(node.summary()))
+    summary = node.summary()
+    summary["kernels"] = board.kernels.__name__
+    print(json.dumps(summary))
     return 0
 
 

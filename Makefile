@@ -14,7 +14,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format natmod micropython-unix clean
+.PHONY: help venv venv-dev demo test powercut lint format natmod micropython-unix clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test:  ## Build everything, lint, fuzz shortly and run every test
 	@$(MAKE) --no-print-directory venv-dev natmod micropython-unix
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
+
+powercut: $(DEMO_VENV)  ## Cut the power at every write and erase of the outbox's life
+	@$(BIN)/python tests/powercut/run.py
 
 lint: $(DEV_VENV)  ## Check style and types of host and device code, and compile the device files
 	$(BIN)/ruff check

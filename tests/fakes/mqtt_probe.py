@@ -57,7 +57,9 @@ def act(client, job, delivered):
             client.publish(topic, b"x" * job["size"], qos=job["qos"])
     elif do == "subscribe":
         client.subscribe(topic, 1)
-    elif do == "receive":
+    elif do in ("receive", "subscribe_and_receive"):
+        if do != "receive":
+            client.subscribe(topic, 1)
         while len(delivered) < job.get("count", 1):
             client.wait_msg()
     elif do == "idle":

@@ -1,0 +1,113 @@
+"""The uplink against real brokers: throughput, steps that do not wait, the last will."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from bad_broker import BadBroker, Peer
+from ca import Ca
+from mqtt_process import need_mosquitto, probe_ours
+from uplink_process import Host, UplinkNode
+
+from onebyte.broker import Broker
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])
+def test_live_bytes_are_many_and_in_order(tmp_path: Path, kind: str) -> None:
+    if kind == "mosquitto":
+        need_mosquitto()
+    count = 3000 if kind == "mosquitto" else 500
+    with (
+        Broker(kind) as broker,
+        Host(broker.port) as host,
+        UplinkNode(tmp_path / "node", broker.port, count) as node,
+    ):
+        host.work_until(count, 60)
+        report = node.stop()
+    assert [decision.seq for decision in host.decisions] == list(range(count))
+    assert host.n_bytes > 0.9 * count, "nothing waits, so nearly all go out as single bytes"
+    if kind == "mosquitto":
+        rate = count * 1000 / report["finished_ms"]
+        assert rate > 500, f"{rate:.0f} live bytes a second"
+    assert (report["failures"], report["dropped"], report["connects"]) == (0, 0, 1)
+
+
+def test_live_bytes_over_tls(tmp_path: Path) -> None:
+    need_mosquitto()
+    ca = Ca()
+    (tmp_path / "ca.der").write_bytes(ca.der)
+    files = ca.issue(tmp_path, "broker.test")
+    job = {"ca": str(tmp_path / "ca.der"), "hostname": "broker.test"}
+    with (
+        Broker("mosquitto", tls=files) as broker,
+        UplinkNode(tmp_path / "node", broker.port, 500, **job) as node,
+    ):
+        time.sleep(3)
+        report = node.stop()
+    assert (report["made"], report["queued"], report["failures"]) == (500, 0, 0), report
+
+
+def test_backlog_of_an_outage_arrives_in_batches(tmp_path: Path) -> None:
+    need_mosquitto()
+    # The broker's memory survives, so that it keeps what arrives before the host is back.
+    broker = Broker("mosquitto", folder=tmp_path / "broker")
+    with broker, Host(broker.port, clean_session=False) as host:
+        host.work(3.0)  # mosquitto writes every other second
+        broker.kill()
+        with UplinkNode(tmp_path / "node", broker.port, 2000, rate=2000) as node:
+            time.sleep(1.5)
+            broker.start()
+            host.work_until(2000, 20)
+            report = node.stop()
+    assert [decision.seq for decision in host.decisions] == list(range(2000))
+    assert host.n_bytes < 1000 and host.n_batches < 40
+    assert report["dropped"] == 0 and report["failures"] > 0
+
+
+def test_steps_do_not_wait_for_a_silent_broker(tmp_path: Path) -> None:
+    def silent_after_announcement(peer: Peer) -> None:
+        peer.accept()
+        for _ in range(3):
+            packet = peer.read()
+            reply = b"\x90\x03" if packet.kind == 8 else b"\x40\x02"
+            peer.send(reply + packet.packet_id.to_bytes(2) + (b"\1" if packet.kind == 8 else b""))
+        peer.silence()
+
+    with (
+        BadBroker(silent_after_announcement) as broker,
+        UplinkNode(tmp_path / "node", broker.port, 300, rate=100) as node,
+    ):
+        time.sleep(3.5)
+        report = node.stop()
+    assert report["made"] == 300 and report["queued"] == 300, "decisions went on meanwhile"
+    assert report["failures"] >= 2 and "ETIMEDOUT" in report["last_error"], report
+    assert report["slowest_step_ms"] < 100, "the uplink held up the loop"
+
+
+def test_last_will_and_status(tmp_path: Path) -> None:
+    need_mosquitto()
+    with Broker("mosquitto") as broker, Host(broker.port) as host:
+        with UplinkNode(tmp_path / "node", broker.port, 10) as node:
+            host.work_until(10, 20)
+            host.work(1.5)
+            node.stop()
+        host.work(0.5)
+        report = probe_ours(broker.port, "subscribe_and_receive", topic="ob/test/node/+", count=2)
+    statuses = [json.loads(payload) for payload in host.statuses]
+    assert statuses[0]["online"] and statuses[-2]["online"] and statuses[-2]["next_seq"] == 10
+    assert statuses[-1] == {"v": 1, "online": False}
+    topics = sorted(topic for topic, _ in report["delivered"])
+    assert topics == ["ob/test/node/meta", "ob/test/node/s"], "both are retained"
+
+
+def test_wrong_password_is_reported_and_not_hammered(tmp_path: Path) -> None:
+    need_mosquitto()
+    with (
+        Broker("mosquitto", users={"somebody": "else"}) as broker,
+        UplinkNode(tmp_path / "node", broker.port, 10, rate=100) as node,
+    ):
+        time.sleep(1.5)
+        report = node.stop()
+    assert (report["refusals"], report["connects"], report["queued"]) == (1, 0, 10)
+    assert report["last_error"].startswith("BROKER_"), report

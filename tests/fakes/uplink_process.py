@@ -1,0 +1,161 @@
+"""tests/fakes/uplink_node.py as a process, and a host that subscribes to it with paho-mqtt."""
+
+import json
+import queue
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import paho.mqtt.client as mqtt
+from mqtt_process import MICROPYTHON
+
+from formats import messages, topics
+from onebyte.reconcile import Numbered, Reconciler
+
+_NODE = Path(__file__).with_name("uplink_node.py")
+_ASK_EVERY_S = 0.3
+
+
+class UplinkNode:
+    """The device process."""
+
+    def __init__(self, folder: Path, port: int, count: int, **job: Any) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        (folder / "stop").unlink(missing_ok=True)
+        job = {"port": port, "folder": str(folder), "count": count, "rate": 0, **job}
+        self._process = subprocess.Popen(
+            [MICROPYTHON, _NODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(job))
+        self._process.stdin.close()
+        self._process.stdin = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process still lives."""
+        return self._process.poll() is None
+
+    def stop(self) -> dict[str, Any]:
+        """Ask the node to stop and return its report."""
+        (self._folder / "stop").touch()
+        output, _ = self._process.communicate(timeout=20)
+        assert self._process.returncode == 0, output
+        report: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return report
+
+    def __enter__(self) -> "UplinkNode":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.is_running:
+            self._process.kill()
+            self._process.communicate()
+
+
+class _Event(NamedTuple):
+    kind: str
+    payload: bytes
+    dup: bool
+
+
+class Host:
+    """Subscribes, reconciles, and asks again for what is missing.
+
+    Attributes:
+        decisions: what the reconciler gave out.
+        n_bytes, n_batches, n_asked, n_connects: how often each happened.
+        statuses: payloads of all status messages.
+    """
+
+    def __init__(self, port: int, clean_session: bool = True) -> None:
+        # Nothing is given up here: a decision that never comes has to fail the test.
+        self.reconciler = Reconciler(wait_s=1000.0)
+        self.decisions: list[Numbered] = []
+        self.statuses: list[bytes] = []
+        self.n_bytes = self.n_batches = self.n_asked = self.n_connects = 0
+        self._port = port
+        self._asked_s = 0.0
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, "host", clean_session, protocol=mqtt.MQTTv311
+        )
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+
+    def __enter__(self) -> "Host":
+        self._client.connect("127.0.0.1", self._port, 5)
+        self._client.loop_start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: mqtt.Client, data: Any, flags: Any, code: Any, _: Any) -> None:
+        self._events.put(_Event("connect", b"", False))
+        client.subscribe("ob/test/+/+", 1)
+
+    def _on_message(self, client: mqtt.Client, data: Any, message: mqtt.MQTTMessage) -> None:
+        kind = topics.parse(message.topic)[2]
+        self._events.put(_Event(kind, message.payload, message.dup))
+
+    def work(self, seconds: float) -> None:
+        """Take what arrives for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                self._take(self._events.get(timeout=min(left, 0.1)))
+            except queue.Empty:
+                pass
+            self._ask()
+
+    def work_until(self, count: int, seconds: float) -> None:
+        """Take what arrives until there are `count` decisions; fail after so long."""
+        end = time.monotonic() + seconds
+        while len(self.decisions) < count:
+            assert time.monotonic() < end, (len(self.decisions), self.reconciler.gaps)
+            self.work(0.1)
+
+    def _take(self, event: _Event) -> None:
+        if event.kind == "connect":
+            self.n_connects += 1
+            self.reconciler.disconnected()
+        elif event.kind in (topics.RESULT, topics.BATCH):
+            self.n_bytes += event.kind == topics.RESULT
+            self.n_batches += event.kind == topics.BATCH
+            now_s = time.time()
+            self.decisions += self.reconciler.feed(event.kind, event.payload, event.dup, now_s)
+        elif event.kind == topics.STATUS:
+            self.statuses.append(event.payload)
+            status = messages.parse_status(event.payload)
+            if status["online"]:
+                self.reconciler.seen_status(status["epoch"], status["next_seq"])
+            else:
+                self.reconciler.disconnected()
+
+    def _ask(self) -> None:
+        now_s = time.monotonic()
+        command = self.reconciler.resend_command()
+        if command and now_s - self._asked_s > _ASK_EVERY_S and self._client.is_connected():
+            self._asked_s = now_s
+            self.n_asked += 1
+            self._client.publish("ob/test/node/cmd", command, 1)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from formats import model as model_format
 from formats import result
-from onebyte import datasets, simulate, toolchain
+from onebyte import datasets, playback, toolchain
 from onebyte import recipe as recipes
 from onebyte.broker import Broker
 from onebyte.device import Node, NodeOptions
@@ -68,7 +68,7 @@ def prepare(model_folder: Path, seconds: float | None = None) -> Scene:
         raise UserError(f"cannot read {path}: {error.strerror}; onebyte train makes it") from None
     model = model_format.parse(model_file)
     dataset = datasets.load(recipe)
-    mine = cut(dataset, group, 0.0, float("inf") if seconds is None else seconds)
+    mine = cut(dataset, group, seconds=seconds)
     title = recipe.title or recipe.name
     return Scene(title, group, path, model_file, model, make_script(model_file, mine))
 
@@ -137,7 +137,7 @@ class DemoLines(Display):
 
 def perform(
     scene: Scene, broker: Broker, folder: Path, speed: float, display: Display
-) -> tuple[simulate.Part, float]:
+) -> tuple[playback.Part, float]:
     """Run the node against the broker and return what became of it, and the seconds it took.
 
     Args:
@@ -151,14 +151,14 @@ def perform(
     shutil.rmtree(folder, ignore_errors=True)
     options = NodeOptions(broker.host, broker.port, _TENANT, _DEVICE, speed)
     node = Node(folder, options, scene.model_file, scene.script.recording)
-    part = simulate.Part(node, scene.script)
-    topics = [f"ob/{_TENANT}/{_DEVICE}/{kind}" for kind in simulate.SUBSCRIBED]
+    part = playback.Part(node, scene.script)
+    topics = [f"ob/{_TENANT}/{_DEVICE}/{kind}" for kind in playback.SUBSCRIBED]
     with Link(BrokerSettings(broker.host, broker.port), topics) as link, display:
-        seconds = simulate.play([part], link, Monitor(), display.show)
+        seconds = playback.play([part], link, Monitor(), display.show)
     return part, seconds
 
 
-def decided(part: simulate.Part) -> list[int | None]:
+def decided(part: playback.Part) -> list[int | None]:
     """Return the class of each window of the script, None where there is none."""
     return [
         part.decisions[seq].class_id if seq in part.decisions else None
@@ -166,12 +166,12 @@ def decided(part: simulate.Part) -> list[int | None]:
     ]
 
 
-def score(part: simulate.Part) -> float:
+def score(part: playback.Part) -> float:
     """Return the share of windows whose decided class is the true one; undecided is wrong."""
     return accuracy(part.script.truth, decided(part))
 
 
-def draw(scene: Scene, part: simulate.Part, path: Path) -> None:
+def draw(scene: Scene, part: playback.Part, path: Path) -> None:
     """Write the timeline of what arrived; a window whose decision was lost is undecided."""
     nothing = result.pack_fault(scene.model.encoding, result.UNDECIDED)
     points = []
@@ -179,7 +179,7 @@ def draw(scene: Scene, part: simulate.Part, path: Path) -> None:
         byte = part.decisions[seq].byte if seq in part.decisions else nothing
         points.append(TimelinePoint(truth, *result.parse(scene.model.encoding, byte)))
     timeline = Timeline(
-        f"{scene.title}: {scene.group}, not seen in training; {len(points)} windows, "
+        f"{scene.title}: group {scene.group}, not seen in training; {len(points)} windows, "
         f"accuracy {score(part):.2f}",
         scene.labels,
         scene.model.hop * 1000 / scene.model.rate_mhz,

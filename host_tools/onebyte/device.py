@@ -1,4 +1,4 @@
-"""Device processes: the firmware on MicroPython's unix port, in a folder and process of its own."""
+"""Device processes: the firmware on MicroPython's unix port, each in a folder of its own."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from onebyte import toolchain
 from onebyte.errors import UserError
 from onebyte.process import Child
 
-__all__ = ["Node", "NodeOptions", "find_micropython"]
+__all__ = ["Node", "NodeOptions", "describe_kernels", "find_micropython", "import_roots"]
 
 _DRAIN_S = 30
 
@@ -84,8 +84,8 @@ class Node:
         """Boot."""
         program = toolchain.ROOT / "firmware" / "main.py"
         path = {"MICROPYPATH": ":".join(map(str, import_roots()))}
-        command = [find_micropython(), program, "config.json"]
-        self._child = Child(command, self.log, self.folder, path)
+        argv = (find_micropython(), program, "config.json")
+        self._child = Child(argv, self.log, self.folder, path)
 
     @property
     def is_running(self) -> bool:
@@ -119,7 +119,21 @@ class Node:
             report = None
         if self._child.returncode != 0 or not isinstance(report, dict):
             raise UserError(f"node {self.options.device} failed: {self._child.tail(5)}")
+        if report["model_error"]:
+            raise UserError(
+                f"node {self.options.device} refused its model: {report['model_error']}"
+            )
         return report
+
+
+def describe_kernels(report: dict[str, Any]) -> str:
+    """Say which implementation of the kernels a node used, from its report."""
+    names = {
+        "obkernels": "native module (obkernels)",
+        "obtwin": "MicroPython twin (obtwin): slower, same bits",
+    }
+    name = str(report.get("kernels", "unknown"))
+    return names.get(name, name)
 
 
 def import_roots() -> list[Path | str]:

@@ -108,9 +108,9 @@ class Link:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1; paho sends it again until the broker has it."""
-        self._client.publish(topic, payload, qos=1)
+    def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Publish with QoS 1; the client sends it again until the broker has it."""
+        self._client.publish(topic, payload, qos=1, retain=retain)
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """Yield what arrived: waits up to `timeout_s` for the first, never for the next ones."""

@@ -10,7 +10,7 @@ from onebyte import evaluate, export
 from onebyte.datasets import Dataset, Recording
 from onebyte.errors import UserError
 
-__all__ = ["Script", "cut", "make_script"]
+__all__ = ["Script", "accuracy", "cut", "make_script"]
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,17 @@ def make_script(model_file: bytes, dataset: Dataset) -> Script:
     if not expected:
         raise UserError("every recording is shorter than one window")
     (group,) = {recording.group for recording in dataset.recordings}
-    recording, lengths, _ = export.recording(dataset, group)
+    content, lengths, _ = export.recording(dataset, group)
     duration_s = sum(lengths) * 1000 / dataset.rate_mhz
-    return Script(recording, duration_s, tuple(expected), tuple(truth), tuple(starts))
+    return Script(content, duration_s, tuple(expected), tuple(truth), tuple(starts))
 
 
-def cut(dataset: Dataset, group: str, start_s: float, seconds: float) -> Dataset:
+def cut(
+    dataset: Dataset, group: str, start_s: float = 0.0, seconds: float | None = None
+) -> Dataset:
     """Return `seconds` of a group's recordings from `start_s` on, beginning anew at their end.
 
-    Pieces of less than a second are left out.
+    All of them with None. Pieces of less than a second are left out.
     """
     mine = [recording for recording in dataset.recordings if recording.group == group]
     if not mine:
@@ -72,7 +74,7 @@ def cut(dataset: Dataset, group: str, start_s: float, seconds: float) -> Dataset
     rate_hz = dataset.rate_mhz / 1000
     n_rows = sum(len(recording.samples) for recording in mine)
     skip = int(start_s * rate_hz) % n_rows
-    left = min(int(seconds * rate_hz), n_rows)
+    left = n_rows if seconds is None else min(int(seconds * rate_hz), n_rows)
     pieces: list[Recording] = []
     for recording in [*mine, *mine]:
         piece = recording.samples[skip : skip + left]
@@ -86,9 +88,7 @@ def cut(dataset: Dataset, group: str, start_s: float, seconds: float) -> Dataset
 
 
 def _piece(recording: Recording, samples: np.ndarray) -> Recording:
-    return Recording(
-        recording.name, samples, recording.class_id, recording.group, recording.split
-    )
+    return Recording(recording.name, samples, recording.class_id, recording.group, recording.split)
 
 
 def accuracy(truth: Sequence[int], decided: Sequence[int | None]) -> float:

@@ -1,132 +1,112 @@
-"""Simulated nodes against a real broker, every byte of them checked."""
+"""Many simulated nodes at once: who plays what, and the broker they share."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from formats import topics
-from onebyte.device import Node
-from onebyte.link import Link
-from onebyte.monitor import Decision, Monitor, Note
-from onebyte.script import Script
+from onebyte import datasets, playback, toolchain
+from onebyte import recipe as recipes
+from onebyte.broker import Broker
+from onebyte.device import Node, NodeOptions
+from onebyte.errors import UserError
+from onebyte.link import BrokerSettings, Link
+from onebyte.monitor import Monitor
+from onebyte.script import Script, cut, make_script
 
-__all__ = ["SUBSCRIBED", "Part", "play", "summary"]
+__all__ = ["Plan", "make_scripts", "run"]
 
-SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
-
-_FIRST_EPOCH = 1
-_POLL_S = 0.05
-_GRACE_S = 5.0  # for the last bytes of nodes that have ended
-_START_S = 60.0
-_SLOWEST_WINDOW_S = 1.0  # without the native module, on a busy machine
+_TENANT = "sim"
 
 
-@dataclass
-class Part:
-    """A node with its script, and what became of its decisions.
+@dataclass(frozen=True)
+class Plan:
+    """How many nodes play how much of a model's dataset.
 
     Attributes:
-        decisions: what arrived and was expected, by sequence number, whether right or wrong.
-        wrong: decisions with another byte than the host computed, or not expected at all.
-        report: what the node said at its end; empty when it had to be stopped.
+        model_folder: folder with recipe.toml and model.obm.
+        n_nodes: how many.
+        seconds: length of each node's recording.
+        speed: times real time; 0 as fast as the nodes can.
     """
 
-    node: Node
-    script: Script
-    decisions: dict[int, Decision] = field(default_factory=dict)
-    wrong: int = 0
-    report: dict[str, Any] = field(default_factory=dict)
+    model_folder: Path
+    n_nodes: int
+    seconds: float
+    speed: float
 
-    @property
-    def windows(self) -> int:
-        """Decisions that the node has to make."""
-        return len(self.script.expected)
+    def read_model(self) -> bytes:
+        """Return the model file.
 
-    @property
-    def published(self) -> int:
-        """Decisions that the broker confirmed to the node, as the node says."""
-        return int(self.report.get("next_seq", 0)) - int(self.report.get("queued", 0))
-
-    @property
-    def received(self) -> int:
-        """Expected decisions that arrived, each counted once."""
-        return len(self.decisions)
-
-    @property
-    def lost(self) -> int:
-        """Expected decisions that did not arrive."""
-        return self.windows - self.received
-
-    def take(self, decision: Decision) -> None:
-        """Check one decision against the script."""
-        expected = self.script.expected
-        if decision.epoch != _FIRST_EPOCH or decision.seq >= len(expected):
-            self.wrong += 1
-            return
-        self.decisions[decision.seq] = decision
-        self.wrong += decision.byte != expected[decision.seq]
+        Raises:
+            UserError: there is none.
+        """
+        path = self.model_folder / "model.obm"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def play(
-    parts: Sequence[Part],
-    link: Link,
-    monitor: Monitor,
-    show: Callable[[Decision | Note], None] = lambda item: None,
-) -> float:
-    """Start the nodes, take what they send until all of them have ended; return the seconds.
-
-    A node that does not end in time is stopped, and what is missing of it counts as lost.
-
-    Args:
-        parts: the nodes, with different device names.
-        link: open and subscribed to the topics of all devices.
-        monitor: a new one.
-        show: called with each decision and note.
+def make_scripts(plan: Plan) -> list[Script]:
+    """Return a script for each node: groups in turn, each time a later piece of the same group.
 
     Raises:
-        UserError: a node failed.
+        UserError: recipe, model or data are missing.
+        OnebyteError: the model is refused.
     """
-    by_name = {part.node.options.device: part for part in parts}
-
-    def take(items: Sequence[Decision | Note]) -> None:
-        for item in items:
-            if item.device in by_name and isinstance(item, Decision):
-                by_name[item.device].take(item)
-            show(item)
-
-    started_s = time.monotonic()
-    deadline_s = started_s + max(map(_patience_s, parts))
-    try:
-        for part in parts:
-            part.node.start()
-        while time.monotonic() < deadline_s:
-            is_over = not any(part.node.is_running for part in parts)
-            for message in link.messages(_POLL_S):
-                take(monitor.take(message))
-            take(monitor.tick(time.time()))
-            if is_over and all(part.lost == 0 for part in parts):
-                break
-            if is_over:
-                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
-        seconds = time.monotonic() - started_s
-        for part in parts:
-            if not part.node.is_running:
-                part.report = part.node.report()
-    finally:
-        for part in parts:
-            part.node.stop()
-    take(monitor.finish())
-    return seconds
+    model_file = plan.read_model()
+    dataset = datasets.load(recipes.load(plan.model_folder))
+    groups = dataset.groups
+    return [
+        make_script(
+            model_file,
+            cut(dataset, groups[i % len(groups)], i // len(groups) * plan.seconds, plan.seconds),
+        )
+        for i in range(plan.n_nodes)
+    ]
 
 
-def summary(parts: Sequence[Part]) -> str:
-    """Return `windows=.. published=.. received=.. lost=.. wrong=..` of all nodes together."""
-    names = ("windows", "published", "received", "lost", "wrong")
-    return " ".join(f"{name}={sum(getattr(part, name) for part in parts)}" for name in names)
+def run(
+    plan: Plan, scripts: list[Script], address: tuple[str, int] | None, folder: Path
+) -> tuple[list[playback.Part], float]:
+    """Run one node for each script and return what became of them, and the seconds it took.
+
+    Args:
+        plan: as given to `make_scripts`.
+        scripts: from `make_scripts`.
+        address: host and port of a running broker; None starts one.
+        folder: where the nodes live.
+    """
+    toolchain.unpack_umqtt(toolchain.ROOT / "build")
+    model_file = plan.read_model()
+    with _broker(address) as (host, port):
+        parts = []
+        for i, script in enumerate(scripts):
+            name = f"node-{i + 1:03}"
+            options = NodeOptions(host, port, _TENANT, name, plan.speed)
+            node = Node(folder / name, options, model_file, script.recording)
+            parts.append(playback.Part(node, script))
+        filters = [f"ob/{_TENANT}/+/{kind}" for kind in playback.SUBSCRIBED]
+        with Link(BrokerSettings(host, port), filters) as link:
+            seconds = playback.play(parts, link, Monitor())
+            if address is not None:
+                _clear_retained(link, parts)
+    return parts, seconds
 
 
-def _patience_s(part: Part) -> float:
-    speed = part.node.options.speed
-    playing_s = part.script.duration_s / speed if speed else 0.0
-    return _START_S + playing_s + _SLOWEST_WINDOW_S * part.windows
+@contextmanager
+def _broker(address: tuple[str, int] | None) -> Iterator[tuple[str, int]]:
+    if address is not None:
+        yield address
+        return
+    with Broker() as broker:
+        yield broker.host, broker.port
+
+
+def _clear_retained(link: Link, parts: list[playback.Part]) -> None:
+    """Leave nothing of the simulated nodes on somebody's broker."""
+    for part in parts:
+        for kind in (topics.META, topics.STATUS):
+            link.publish(topics.pack(_TENANT, part.node.options.device, kind), b"", retain=True)

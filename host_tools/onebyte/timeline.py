@@ -125,14 +125,17 @@ def _draw_band(
 
 
 def _draw_errors(axes: Axes, timeline: Timeline) -> None:
-    """A tick wherever another class than the true one was decided."""
-    wrong = [
-        (i + 0.5) * timeline.hop_s / 60
-        for i, p in enumerate(timeline.points)
-        if p.class_id >= 0 and p.class_id != p.truth
-    ]
-    axes.vlines(wrong, 0, 1, color="black", linewidth=0.8)
-    axes.set_ylim(0, 1)
+    """Black wherever another class than the true one was decided."""
+    wrong = [p.class_id >= 0 and p.class_id != p.truth for p in timeline.points]
+    axes.imshow(
+        np.array([wrong], dtype=int),
+        aspect="auto",
+        interpolation="nearest",
+        cmap=ListedColormap([(0.95, 0.95, 0.95), (0.0, 0.0, 0.0)]),
+        vmin=0,
+        vmax=1,
+        extent=(0, len(wrong) * timeline.hop_s / 60, 0, 1),
+    )
     _name_row(axes, "wrong class")
 
 

@@ -79,7 +79,9 @@ def test_monitor_with_a_server_that_is_no_broker() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        assert_refused(onebyte("monitor", "--broker", address), address, "is it an MQTT broker without TLS?")
+        assert_refused(
+            onebyte("monitor", "--broker", address), address, "is it an MQTT broker without TLS?"
+        )
         thread.join(10)
 
 

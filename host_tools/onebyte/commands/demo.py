@@ -35,17 +35,15 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
     """
     from rich.console import Console
 
-    from onebyte import demo, simulate, toolchain
+    from onebyte import demo, device, playback, toolchain
     from onebyte.broker import Broker
 
     scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds)
     folder = toolchain.ROOT / "build" / "demo"
     script = scene.script
+    click.echo(f"model: {scene.model_path}, trained without group {scene.group}")
     click.echo(
-        f"model: {scene.model_path}, {len(scene.model_file)} bytes, trained without {scene.group}"
-    )
-    click.echo(
-        f"node: plays {script.duration_s / 60:.1f} minutes of {scene.group}, "
+        f"node: plays {script.duration_s / 60:.1f} minutes of group {scene.group}, "
         f"{len(script.expected)} windows, at {speed:g} times real time"
     )
     with Broker() as broker:
@@ -54,7 +52,7 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
         part, took_s = demo.perform(scene, broker, folder / "node", speed, lines)
     demo.draw(scene, part, folder / "timeline.png")
     n_undecided = demo.decided(part).count(None)
-    click.echo(f"kernels on the node: {part.report.get('kernels', 'unknown')}; {took_s:.1f} s")
+    click.echo(f"kernels on the node: {device.describe_kernels(part.report)}; {took_s:.1f} s")
     click.echo(f"timeline: {folder / 'timeline.png'}")
     click.echo(
         f"accuracy: the decided class is the true one; {n_undecided} windows without a class "
@@ -64,5 +62,5 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
         click.echo(f"node's folder: {part.node.folder}")
     else:
         part.node.remove()
-    click.echo(f"demo: {simulate.summary([part])} accuracy={demo.score(part):.2f}")
+    click.echo(f"demo: {playback.summary([part])} accuracy={demo.score(part):.2f}")
     return 0 if part.lost == part.wrong == 0 else 1

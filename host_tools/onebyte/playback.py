@@ -1,0 +1,132 @@
+"""Plays scripts on nodes against a real broker, every byte of theirs checked."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from formats import topics
+from onebyte.device import Node
+from onebyte.link import Link
+from onebyte.monitor import Decision, Monitor, Note
+from onebyte.script import Script
+
+__all__ = ["SUBSCRIBED", "Part", "play", "summary"]
+
+SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
+
+_FIRST_EPOCH = 1
+_POLL_S = 0.05
+_GRACE_S = 5.0  # for the last bytes of nodes that have ended
+_START_S = 60.0
+_SLOWEST_WINDOW_S = 1.0  # without the native module, on a busy machine
+
+
+@dataclass
+class Part:
+    """A node with its script, and what became of its decisions.
+
+    Attributes:
+        decisions: what arrived and was expected, by sequence number, whether right or wrong.
+        wrong: decisions with another byte than the host computed, or not expected at all.
+        report: what the node said at its end; empty when it had to be stopped.
+    """
+
+    node: Node
+    script: Script
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    wrong: int = 0
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> int:
+        """Decisions that the node has to make."""
+        return len(self.script.expected)
+
+    @property
+    def published(self) -> int:
+        """Decisions that the broker confirmed to the node, as the node says."""
+        return int(self.report.get("next_seq", 0)) - int(self.report.get("queued", 0))
+
+    @property
+    def received(self) -> int:
+        """Expected decisions that arrived, each counted once."""
+        return len(self.decisions)
+
+    @property
+    def lost(self) -> int:
+        """Expected decisions that did not arrive."""
+        return self.windows - self.received
+
+    def take(self, decision: Decision) -> None:
+        """Check one decision against the script."""
+        expected = self.script.expected
+        if decision.epoch != _FIRST_EPOCH or decision.seq >= len(expected):
+            self.wrong += 1
+            return
+        self.decisions[decision.seq] = decision
+        self.wrong += decision.byte != expected[decision.seq]
+
+
+def play(
+    parts: Sequence[Part],
+    link: Link,
+    monitor: Monitor,
+    show: Callable[[Decision | Note], None] = lambda item: None,
+) -> float:
+    """Start the nodes, take what they send until all of them have ended; return the seconds.
+
+    A node that does not end in time is stopped, and what is missing of it counts as lost.
+
+    Args:
+        parts: the nodes, with different device names.
+        link: open and subscribed to the topics of all devices.
+        monitor: a new one.
+        show: called with each decision and note.
+
+    Raises:
+        UserError: a node failed.
+    """
+    by_name = {part.node.options.device: part for part in parts}
+
+    def take(items: Sequence[Decision | Note]) -> None:
+        for item in items:
+            if item.device in by_name and isinstance(item, Decision):
+                by_name[item.device].take(item)
+            show(item)
+
+    started_s = time.monotonic()
+    deadline_s = started_s + max(map(_patience_s, parts))
+    try:
+        for part in parts:
+            part.node.start()
+        while time.monotonic() < deadline_s:
+            is_over = not any(part.node.is_running for part in parts)
+            for message in link.messages(_POLL_S):
+                take(monitor.take(message))
+            take(monitor.tick(time.time()))
+            if is_over and all(part.lost == 0 for part in parts):
+                break
+            if is_over:
+                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
+        seconds = time.monotonic() - started_s
+        for part in parts:
+            if not part.node.is_running:
+                part.report = part.node.report()
+    finally:
+        for part in parts:
+            part.node.stop()
+    take(monitor.finish())
+    return seconds
+
+
+def summary(parts: Sequence[Part]) -> str:
+    """Return `windows=.. published=.. received=.. lost=.. wrong=..` of all nodes together."""
+    names = ("windows", "published", "received", "lost", "wrong")
+    return " ".join(f"{name}={sum(getattr(part, name) for part in parts)}" for name in names)
+
+
+def _patience_s(part: Part) -> float:
+    speed = part.node.options.speed
+    playing_s = part.script.duration_s / speed if speed else 0.0
+    return _START_S + playing_s + _SLOWEST_WINDOW_S * part.windows

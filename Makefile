@@ -2,7 +2,7 @@
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.14 python3))
 ARCH ?= x64
-FUZZ_SECONDS ?= 20
+FUZZ_EXECS ?= 200000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,8 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test powercut lint format natmod micropython-unix clean
+.PHONY: help venv venv-dev demo test lint format natmod micropython-unix
+.PHONY: fuzz fuzz-long powercut powercut-full bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ venv: $(DEMO_VENV)  ## Create .venv with what `onebyte` needs to run
 
 venv-dev: $(DEV_VENV)  ## Add pytest, ruff and mypy to .venv
 
-demo: $(DEMO_VENV)  ## Train, flash a simulated node, watch its bytes arrive: no board needed
+demo: $(DEMO_VENV)  ## Broker, sensor node and host on this machine, every byte compared; no board needed
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --optional
 	@$(BIN)/onebyte demo
@@ -31,11 +32,8 @@ demo: $(DEMO_VENV)  ## Train, flash a simulated node, watch its bytes arrive: no
 test:  ## Build everything, lint, fuzz shortly and run every test
 	@PYTHON="$(PYTHON)" .ci/install-tools
 	@$(MAKE) --no-print-directory venv-dev natmod micropython-unix
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint fuzz
 	$(BIN)/pytest
-
-powercut: $(DEMO_VENV)  ## Cut the power at every write and erase of the outbox's life
-	@$(BIN)/python tests/powercut/run.py
 
 lint: $(DEV_VENV)  ## Check style and types of host and device code, and compile the device files
 	$(BIN)/ruff check
@@ -53,6 +51,23 @@ natmod: $(DEMO_VENV)  ## Build the native module for ARCH (x64, armv6m, xtensawi
 
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
+
+fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers, and plant a bug it must find
+	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)
+	$(BIN)/python tests/fuzz/fuzz.py --planted
+
+fuzz-long:  ## The same for 20 million models: about half an hour
+	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000
+
+powercut: $(DEMO_VENV)  ## Cut the power at every write and erase of the outbox's life
+	$(BIN)/python tests/powercut/run.py
+
+powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
+	$(BIN)/python tests/powercut/run.py 160
+
+bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain MicroPython
+	@$(MAKE) --no-print-directory natmod
+	$(BIN)/python tests/bench/bench.py
 
 clean:  ## Remove what was built; .venv and the download cache stay
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -129,7 +129,8 @@ class Outbox:
         Returns:
             How many, never more than there is room for.
         """
-        limit = self._capacity - self.queued()
+        # Negative after a boot that found more than fits; such records are dropped by append.
+        limit = max(0, self._capacity - self.queued())
         again = self._segments.rewind(epoch, seq, limit)
         if not self._segments.waiting:
             while self._kept and again < limit:

@@ -3,11 +3,12 @@
 import micropython
 import vfs
 from check import Random, raises_kind
-from power_cut_flash import PowerCutFlash
+from power_cut_flash import KINDS, PowerCutFlash, apply
 
 from app import epoch
 from app.outbox import Outbox
 from formats import record
+from formats.crc import crc32
 
 _FOLDER = "/q"
 
@@ -258,6 +259,19 @@ def test_rewind_on_flash_and_its_drops_are_no_loss():
     assert _keys(_drain(outbox)) == [(1, seq) for seq in range(6, 14)]
 
 
+def test_rewind_after_a_boot_that_found_more_than_fits():
+    files = _filesystem()
+    outbox = _outbox(files, 20, 4, 20)
+    _append(outbox, 20)
+    outbox.flush()
+    again = _outbox(files, 10, 4, 20)
+    again.acked(1, 4)
+    assert again.queued() == 15
+    assert again.rewind(1, 0) == 0
+    _append(again, 1)
+    assert (again.queued(), again.dropped) == (10, 6)
+
+
 def test_a_damaged_record_ends_its_segment_and_is_reported():
     files = _filesystem()
     outbox = _outbox(files)
@@ -311,6 +325,41 @@ def test_dead_flash_leaves_the_ram():
         assert not outbox.flush()
         first = 0 if drop_newest else 18
         assert _keys(_drain(outbox)) == [(1, first + i) for i in range(4)]
+
+
+def test_nothing_raises_after_the_cut_and_the_image_is_the_one_predicted():
+    images = []
+
+    def life(flash):
+        try:
+            outbox = _outbox(vfs.VfsLfs2(flash), 8)
+        except OSError:  # a mount that the cut interrupted
+            return
+        for _ in range(4):
+            _append(outbox, 3)
+            batch = outbox.peek_batch(2)
+            if batch:
+                outbox.acked(batch[-1][0], batch[-1][3])
+        outbox.flush()
+
+    blank = PowerCutFlash(n_blocks=32, block_bytes=512)
+    vfs.VfsLfs2.mkfs(blank)
+
+    def watch(flash, offset, content):
+        images.append({})
+        for kind in KINDS:
+            image = bytearray(flash.image)
+            apply(image, offset, content, kind, flash.ops)
+            images[-1][kind] = crc32(image)
+
+    life(PowerCutFlash(blank.image, block_bytes=512, watch=watch))
+    assert len(images) > 30
+    for cut in range(len(images)):
+        for kind in KINDS:
+            flash = PowerCutFlash(blank.image, block_bytes=512, cut=cut, kind=kind)
+            life(flash)
+            assert flash.dead
+            assert crc32(flash.image) == images[cut][kind]
 
 
 def test_a_full_filesystem_is_survived_and_counted():

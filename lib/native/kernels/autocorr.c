@@ -1,13 +1,28 @@
 /* Autocorrelation r(k) = sum of z[i] * z[i + k], i = 0..n-1-k, of the centred stream. */
 #include "window_features.h"
 
-static int32_t lag_product(const int16_t *z, uint32_t n, uint32_t lag) {
-    int32_t sum = 0; /* |r(k)| <= r(0) < 2^31 by the choice of bits */
-    const int16_t *shifted = z + lag;
-    for (uint32_t i = 0; i < n - lag; i++) {
-        sum += z[i] * shifted[i];
+/* r(lag) and r(lag + 1) in one walk, which loads each sample once for both. lag < n. */
+static void lag_products(const int16_t *z, uint32_t n, uint32_t lag, int32_t products[2]) {
+    int32_t first = 0, second = 0; /* |r(k)| <= r(0) < 2^31 by the choice of bits */
+    const int16_t *shifted = z + lag, *end = z + n;
+    int32_t value = *shifted++;
+    while (end - shifted >= 2) {
+        int32_t factor = *z++, next = *shifted++;
+        first += factor * value;
+        second += factor * next;
+        factor = *z++;
+        value = *shifted++;
+        first += factor * next;
+        second += factor * value;
     }
-    return sum;
+    if (shifted < end) {
+        int32_t factor = *z++, next = *shifted;
+        first += factor * value;
+        second += factor * next;
+        value = next;
+    }
+    products[0] = first + *z * value;
+    products[1] = second;
 }
 
 /* Leaves the lag of the largest r(k), low <= k <= high, and r(k) / r(0) in the context. */
@@ -31,14 +46,17 @@ void ob_autocorr(ob_context *c, uint32_t stream, uint32_t low, uint32_t high) {
     for (uint32_t i = 0; i < c->n; i++) {
         z[i] = (int16_t)ob_scale(&s, x[i]);
     }
-    int32_t best = lag_product(z, c->n, low);
-    for (uint32_t lag = low + 1; lag <= high; lag++) {
-        int32_t product = lag_product(z, c->n, lag);
-        if (product > best) {
-            best = product;
-            c->autocorr_lag = (uint16_t)lag;
+    int32_t products[2], best = 0;
+    for (uint32_t lag = low; lag <= high; lag += 2) {
+        lag_products(z, c->n, lag, products);
+        for (uint32_t j = 0; j < 2 && lag + j <= high; j++) {
+            if (products[j] > best || lag + j == low) {
+                best = products[j];
+                c->autocorr_lag = (uint16_t)(lag + j);
+            }
         }
     }
-    int32_t share = ob_share_q15(ob_abs32(best), (uint32_t)lag_product(z, c->n, 0));
+    lag_products(z, c->n, 0, products);
+    int32_t share = ob_share_q15(ob_abs32(best), (uint32_t)products[0]);
     c->autocorr_peak = best < 0 ? -share : share;
 }

@@ -2,17 +2,14 @@
 #include "window_features.h"
 
 /* Hann weight 0.5 - 0.5 * cos(2 * pi * i / n) in Q15, the same for i and n - i. */
-static void apply_hann(ob_bin *bins, uint32_t n) {
+static void apply_hann(int16_t *z, uint32_t n) {
     uint32_t step = 0xFFFFFFFFu / n; /* a turn is 2^32 */
     for (uint32_t i = 0; i <= n / 2; i++) {
         uint32_t phase = (step * i + 32768) >> 16;
         int32_t weight = (32768 - ob_sin_q15(phase + 16384) + 1) >> 1;
-        uint32_t mirror = n - i;
-        int16_t *z = &bins[i >> 1].part[i & 1];
-        *z = (int16_t)((*z * weight + 16384) >> 15);
-        if (mirror != i && mirror != n) {
-            z = &bins[mirror >> 1].part[mirror & 1];
-            *z = (int16_t)((*z * weight + 16384) >> 15);
+        z[i] = (int16_t)((z[i] * weight + 16384) >> 15);
+        if (i != 0 && i != n - i) {
+            z[n - i] = (int16_t)((z[n - i] * weight + 16384) >> 15);
         }
     }
 }
@@ -66,17 +63,22 @@ void ob_spectrum_of(ob_context *c, uint32_t stream) {
     uint32_t log2 = c->program->fft_log2 - 1u;
     s->n_bins = 1u << log2;
     s->exponent = 0;
-    for (uint32_t k = 0; k <= s->n_bins; k++) {
-        bins[k].power = 0;
-    }
     ob_scaling scaling;
-    if (ob_scaling_bits(ob_moments_of(c, stream), c->n, 14, &scaling)) {
+    int has_scale = ob_scaling_bits(ob_moments_of(c, stream), c->n, 14, &scaling);
+    int16_t *z = bins[0].part; /* the samples stand in the bins one after another */
+    uint32_t i = 0;
+    if (has_scale) {
         const int16_t *x = ob_stream(c, stream);
-        for (uint32_t i = 0; i < c->n; i++) {
-            bins[i >> 1].part[i & 1] = (int16_t)ob_scale(&scaling, x[i]);
+        for (; i < c->n; i++) {
+            z[i] = (int16_t)ob_scale(&scaling, x[i]);
         }
+    }
+    for (; i < 2 * (s->n_bins + 1); i++) {
+        z[i] = 0;
+    }
+    if (has_scale) {
         if (c->program->fft_window == 1) {
-            apply_hann(bins, c->n);
+            apply_hann(z, c->n);
         }
         s->exponent = 2 * (ob_fft(bins, log2) - scaling.shift);
         split_into_powers(bins, log2);

@@ -25,7 +25,7 @@ static void derive_magnitude(const ob_context *c, const uint8_t *entry, int16_t 
         uint32_t sum = (uint32_t)(a[i] * a[i]); /* at most 3 * 2^30 */
         sum += (uint32_t)(b[i] * b[i]);
         sum += (uint32_t)(d[i] * d[i]);
-        out[i] = (int16_t)(ob_isqrt32(sum) >> 1);
+        out[i] = (int16_t)ob_isqrt32(sum >> 2); /* = isqrt(sum) >> 1 */
     }
 }
 

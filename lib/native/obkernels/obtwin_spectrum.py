@@ -5,10 +5,6 @@ from obtwin_math import QUARTER_SINE, bits, sin_q15
 _HALVE_AT = 8192
 
 
-def _size(value: int) -> int:
-    return value if value >= 0 else ~value
-
-
 class Fft:
     """Complex FFT of 2^k points in place, k >= 2, block floating point.
 
@@ -23,35 +19,31 @@ class Fft:
     def transform(self) -> int:
         """Transform the points; the transform is re + j im times 2^(returned)."""
         n = len(self.re)
-        size = 0
-        for i in range(n):
-            size |= _size(self.re[i]) | _size(self.im[i])
-        halvings = 2 if size >= _HALVE_AT else 1 if size >= _HALVE_AT // 2 else 0
         self._reverse_bits()
-        size = 0
-        for i in range(0, n, 4):
-            size |= self._first_passes(i, halvings)
-        span = 4
+        span = 1
+        halvings = 0
+        if bits(n) & 1 == 0:  # an odd power of two
+            halvings = 1 if self._size() >= _HALVE_AT else 0
+            self._pass_of_pairs(halvings)
+            span = 2
         while span < n:
-            halve = 1 if size >= _HALVE_AT else 0
-            halvings += halve
-            size = self._pass(span, 15 + halve)
-            span *= 2
+            size = self._size()
+            down = 2 if size >= _HALVE_AT else 1 if size >= _HALVE_AT // 2 else 0
+            halvings += down
+            for k in range(span):
+                p = k
+                while p < n:
+                    self._butterfly(p, span, k * 256 // span, down + 2)
+                    p += 4 * span
+            span *= 4
         return halvings
 
-    def _pass(self, span: int, down: int) -> int:
+    def _size(self) -> int:
+        """Return the or of the sizes of all components."""
         size = 0
-        n = len(self.re)
-        for k in range(span // 2):
-            sine = QUARTER_SINE[k * 512 // span]
-            cosine = QUARTER_SINE[256 - k * 512 // span]
-            # a range with a step that is no constant would be an object on the heap
-            p = k
-            while p < n:
-                size |= self._butterfly(p, p + span, cosine, sine, down)
-                p += span // 2
-                size |= self._butterfly(p, p + span, -sine, cosine, down)
-                p += 2 * span - span // 2
+        for i in range(len(self.re)):
+            re, im = self.re[i], self.im[i]
+            size |= (re if re >= 0 else ~re) | (im if im >= 0 else ~im)
         return size
 
     def _reverse_bits(self) -> None:
@@ -72,44 +64,62 @@ class Fft:
                 im[i] = im[j]
                 im[j] = value
 
-    def _first_passes(self, i: int, down: int) -> int:
-        """Transform the four points from i on; return the or of their sizes."""
+    def _pass_of_pairs(self, down: int) -> None:
         re, im = self.re, self.im
-        half = 1 << down >> 1
-        ar = re[i] + re[i + 1] + half
-        ai = im[i] + im[i + 1] + half
-        br = re[i] - re[i + 1] + half
-        bi = im[i] - im[i + 1] + half
-        cr = re[i + 2] + re[i + 3]
-        ci = im[i + 2] + im[i + 3]
-        dr = re[i + 2] - re[i + 3]
-        di = im[i + 2] - im[i + 3]
-        re[i] = (ar + cr) >> down
-        im[i] = (ai + ci) >> down
-        re[i + 1] = (br + di) >> down
-        im[i + 1] = (bi - dr) >> down
-        re[i + 2] = (ar - cr) >> down
-        im[i + 2] = (ai - ci) >> down
-        re[i + 3] = (br - di) >> down
-        im[i + 3] = (bi + dr) >> down
-        size = 0
-        for k in range(i, i + 4):
-            size |= _size(re[k]) | _size(im[k])
-        return size
+        for i in range(0, len(re), 2):
+            ar = re[i] + down
+            ai = im[i] + down
+            br = re[i + 1]
+            bi = im[i + 1]
+            re[i] = (ar + br) >> down
+            im[i] = (ai + bi) >> down
+            re[i + 1] = (ar - br) >> down
+            im[i + 1] = (ai - bi) >> down
 
-    def _butterfly(self, p: int, q: int, cosine: int, sine: int, down: int) -> int:
-        """Combine points p and q; return the or of their sizes."""
+    def _multiply(self, p: int, angle: int) -> None:
+        """Multiply a point by 4 * exp(-j * angle / 1024 turns), floored."""
+        sine = QUARTER_SINE[angle & 255]
+        cosine = QUARTER_SINE[256 - (angle & 255)]
+        if angle >= 512:
+            sine = -sine
+            cosine = -cosine
+        elif angle >= 256:
+            re = sine
+            sine = cosine
+            cosine = -re
+        re = self.re[p]
+        im = self.im[p]
+        self.re[p] = (re * cosine + im * sine) >> 13
+        self.im[p] = (im * cosine - re * sine) >> 13
+
+    def _butterfly(self, p: int, span: int, angle: int, down: int) -> None:
+        """Combine the points p, p + span, p + 2 * span, p + 3 * span."""
         re, im = self.re, self.im
-        half = 1 << (down - 1)
-        tr = re[q] * cosine + im[q] * sine
-        ti = im[q] * cosine - re[q] * sine
-        pr = re[p] * 32768 + half
-        pi = im[p] * 32768 + half
-        re[p] = (pr + tr) >> down
-        im[p] = (pi + ti) >> down
-        re[q] = (pr - tr) >> down
-        im[q] = (pi - ti) >> down
-        return _size(re[p]) | _size(im[p]) | _size(re[q]) | _size(im[q])
+        q = p + span
+        r = q + span
+        s = r + span
+        self._multiply(r, angle)
+        self._multiply(q, 2 * angle)
+        self._multiply(s, 3 * angle)
+        half = 1 << down >> 1
+        ar = 4 * re[p] + half
+        ai = 4 * im[p] + half
+        ur = ar + re[q]
+        ui = ai + im[q]
+        vr = ar - re[q]
+        vi = ai - im[q]
+        tr = re[r] + re[s]
+        ti = im[r] + im[s]
+        wr = re[r] - re[s]
+        wi = im[r] - im[s]
+        re[p] = (ur + tr) >> down
+        im[p] = (ui + ti) >> down
+        re[r] = (ur - tr) >> down
+        im[r] = (ui - ti) >> down
+        re[q] = (vr + wi) >> down
+        im[q] = (vi - wr) >> down
+        re[s] = (vr - wi) >> down
+        im[s] = (vi + wr) >> down
 
 
 class Spectrum:

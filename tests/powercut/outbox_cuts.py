@@ -150,7 +150,7 @@ class Cuts:
 
     def _boot(self, flash):
         size = self._geometry[2]
-        files = vfs.VfsLfs2(flash, readsize=size, progsize=size)
+        files = vfs.VfsLfs2(flash, readsize=size, progsize=size, mtime=False)
         return Outbox(files, "/q", *self._sizes)
 
 

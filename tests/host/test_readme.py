@@ -38,7 +38,8 @@ def commands() -> list[str]:
 
 def table_names(prefix: str) -> list[str]:
     """Return the words after `prefix` in the first column of tables."""
-    return re.findall(rf"^\| `{prefix} ([a-z-]+)", README, re.MULTILINE)
+    cells = re.findall(r"^\|([^|]*)\|", README, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(rf"`{prefix} ([a-z-]+)", cell)]
 
 
 def make_recordings(folder: Path, recipe: dict) -> None:

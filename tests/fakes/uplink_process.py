@@ -2,8 +2,10 @@
 
 import json
 import queue
+import random
 import subprocess
 import time
+from array import array
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -12,6 +14,10 @@ import paho.mqtt.client as mqtt
 from mqtt_process import MICROPYTHON
 
 from formats import messages, topics
+from formats.model import parse as parse_model
+from formats.recording import pack_header
+from onebyte import device, toolchain
+from onebyte.process import Child
 from onebyte.reconcile import Numbered, Reconciler
 
 _NODE = Path(__file__).with_name("uplink_node.py")
@@ -63,6 +69,66 @@ class UplinkNode:
         if self.is_running:
             self._process.kill()
             self._process.communicate()
+
+
+class FirmwareNode:
+    """firmware/main.py with a real model, playing a recording of noise; it ends by itself."""
+
+    def __init__(self, folder: Path, port: int, n_windows: int, speed: float) -> None:
+        folder.mkdir()
+        model_file = (toolchain.ROOT / "models" / "exercise" / "model.obm").read_bytes()
+        model = parse_model(model_file)
+        n_rows = model.window + (n_windows - 1) * model.hop
+        noise = random.Random(3)
+        # Levels that wander, so that the decisions differ from each other.
+        samples = array("h")
+        for row in range(n_rows):
+            if row % (7 * model.hop) == 0:
+                widths = [noise.randrange(1, 8000) for _ in range(model.n_channels)]
+            samples.extend(noise.randrange(-width, width) for width in widths)
+        header = pack_header(model.n_channels, model.rate_mhz, [n_rows])
+        (folder / "recording.obr").write_bytes(header + samples.tobytes())
+        (folder / "model.obm").write_bytes(model_file)
+        config = {
+            "tenant": "test",
+            "device": "node",
+            "broker_host": "127.0.0.1",
+            "broker_port": port,
+            "network_deadline_ms": 1000,
+            "reconnect_max_s": 1,
+            "keepalive_s": 5,
+            "status_interval_s": 1,
+            "policy": "all",
+            "outbox_records": 8192,
+            "outbox_ram_records": 1024,
+            "replay_path": "recording.obr",
+            "replay_speed": speed,
+            "drain_s": 60,
+        }
+        (folder / "config.json").write_text(json.dumps(config))
+        path = {"MICROPYPATH": ":".join(map(str, device.import_roots()))}
+        command = [MICROPYTHON, toolchain.ROOT / "firmware" / "main.py", "config.json"]
+        self._child = Child(command, folder / "log", folder, path)
+
+    def report(self) -> dict[str, Any]:
+        """Wait for its end and return its report."""
+        end = time.monotonic() + 60
+        while self._child.returncode is None and time.monotonic() < end:
+            time.sleep(0.05)
+        assert self._child.returncode == 0, self._child.tail(5)
+        report: dict[str, Any] = json.loads(self._child.tail())
+        return report
+
+    def __enter__(self) -> "FirmwareNode":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._child.stop()
 
 
 class _Event(NamedTuple):

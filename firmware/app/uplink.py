@@ -228,8 +228,8 @@ class Uplink:
             # Anybody may publish; that is no reason to leave the broker.
             self.bad_commands += 1
             return
-        wanted = (command["epoch"], command["seq"])
-        if not 1 <= wanted[0] <= 65535 or topic != self._command_topic:
+        epoch, seq = command["epoch"], command["seq"]
+        if topic != self._command_topic:
             self.bad_commands += 1
-        elif self._resend is None or boot.is_after(*self._resend, *wanted):
-            self._resend = wanted  # the earliest of several covers the others
+        elif self._resend is None or boot.is_after(self._resend[0], self._resend[1], epoch, seq):
+            self._resend = (epoch, seq)  # the earliest of several covers the others

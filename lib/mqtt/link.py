@@ -27,7 +27,7 @@ def tls_context(ca_der):
     import tls  # boards without TLS can still import this module
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
+    context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined] # stubs lack it
     try:
         context.load_verify_locations(ca_der)
     except (OSError, ValueError) as error:

@@ -64,8 +64,7 @@ class Board:
         source: the driver.
 
     Raises:
-        OnebyteError: no recording is configured, or the file is none.
-        OSError: it cannot be read.
+        OnebyteError: no recording is configured, it cannot be opened, or is none.
     """
 
     def __init__(self, config):
@@ -77,12 +76,11 @@ class Board:
         self.clock = Clock()
         self.files = Files()
         self.kernels = kernels
-        self.source = Replay(
-            open(config.replay_path, "rb"),
-            config.replay_speed,
-            self.clock,
-            config.replay_fifo_rows,
-        )
+        try:
+            file = open(config.replay_path, "rb")
+        except OSError as error:
+            raise errors.OnebyteError(errors.CONFIG_MISSING, "replay_path: %s" % error)
+        self.source = Replay(file, config.replay_speed, self.clock, config.replay_fifo_rows)
 
     def read_model(self) -> bytes:
         """Returns the model file, empty when it cannot be read."""

@@ -27,7 +27,7 @@ static uint32_t lay_out(const ob_program *p, uint8_t *base, ob_context *c) {
     used += round8(n_streams * n * 2);
     c->bins = (ob_bin *)(void *)(base + used);
     used += p->fft_log2 == 0 ? 0 : round8(((1u << (p->fft_log2 - 1)) + 1) * 4);
-    c->sorted = (int16_t *)(void *)(base + used);
+    c->ordered = (int16_t *)(void *)(base + used);
     used += uses(p, OB_OP_QUANTILE, OB_OP_QUANTILE) ? round8(n * 2) : 0;
     c->centred = (int16_t *)(void *)(base + used);
     used += uses(p, OB_OP_AUTOCORR_LAG, OB_OP_AUTOCORR_PEAK) ? round8(n * 2) : 0;
@@ -123,7 +123,7 @@ void ob_features(const ob_program *p, const int16_t *ring, uint32_t rows, uint32
     void *work, int16_t *out) {
     ob_context c;
     lay_out(p, work, &c);
-    c.spectrum_stream = c.sorted_stream = c.shape_stream = c.autocorr_stream = OB_NO_STREAM;
+    c.spectrum_stream = c.ordered_stream = c.shape_stream = c.autocorr_stream = OB_NO_STREAM;
     for (uint32_t i = 0; i < c.n_streams; i++) {
         c.moments[i].valid = 0;
     }

@@ -5,24 +5,24 @@
  */
 #include "window_features.h"
 
+static int32_t floor_mean(const ob_moments *m, uint32_t n) {
+    return m->s1 < m->mean * (int32_t)n ? m->mean - 1 : m->mean;
+}
+
 void ob_scaling_shift(const ob_moments *m, uint32_t n, int32_t shift, int32_t limit,
     ob_scaling *s) {
-    int32_t count = (int32_t)n;
-    int32_t rest = m->s1 - m->mean * count;
-    s->floor_mean = rest < 0 ? m->mean - 1 : m->mean;
-    rest = rest < 0 ? rest + count : rest; /* 0..n-1 */
+    int32_t count = (int32_t)n, mean = floor_mean(m, n);
     s->shift = shift;
     s->limit = limit;
-    s->fraction = 0;
-    s->half = 0;
-    s->multiplier = 1;
-    s->down = 0;
     if (shift < 0) {
+        s->multiplier = 1;
         s->down = (uint32_t)-shift;
-        s->half = 1 << (s->down - 1);
+        s->offset = mean - (1 << (s->down - 1)); /* rounds the right shift */
     } else {
+        int32_t rest = m->s1 - mean * count; /* 0..n-1, so that rest << shift < 2^26 */
         s->multiplier = 1 << shift;
-        s->fraction = (rest * s->multiplier + count / 2) / count; /* rest << shift < 2^26 */
+        s->down = 0;
+        s->offset = mean * s->multiplier + (rest * s->multiplier + count / 2) / count;
     }
 }
 
@@ -32,11 +32,10 @@ int ob_scaling_bits(const ob_moments *m, uint32_t n, uint32_t bits, ob_scaling *
     if (m->min == m->max) {
         return 0;
     }
-    int32_t limit = (1 << bits) - 1;
-    ob_scaling_shift(m, n, 0, limit, s);
-    int32_t up = m->max - s->floor_mean;
-    int32_t down = s->floor_mean - m->min + 1; /* the fraction takes up to one more */
+    int32_t mean = floor_mean(m, n);
+    int32_t up = m->max - mean;
+    int32_t down = mean - m->min + 1; /* the fraction of the mean takes up to one more */
     uint32_t size = ob_bits32((uint32_t)(up > down ? up : down));
-    ob_scaling_shift(m, n, (int32_t)bits - (int32_t)size, limit, s);
+    ob_scaling_shift(m, n, (int32_t)bits - (int32_t)size, (1 << bits) - 1, s);
     return 1;
 }

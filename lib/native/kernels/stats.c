@@ -8,21 +8,23 @@ const ob_moments *ob_moments_of(ob_context *c, uint32_t stream) {
     }
     const int16_t *x = ob_stream(c, stream);
     int32_t s1 = 0, low = x[0], high = x[0];
-    uint64_t s2 = 0;
+    uint32_t s2_low = 0, s2_high = 0; /* in halves: a 64-bit sum does not fit the registers */
     for (uint32_t i = 0; i < c->n; i++) {
         int32_t value = x[i];
         s1 += value;
-        s2 += (uint32_t)(value * value); /* a 64-bit sum is an add with carry, no helper */
+        uint32_t square = (uint32_t)(value * value);
+        s2_low += square & 0xFFFFu;
+        s2_high += square >> 16;
         low = value < low ? value : low;
         high = value > high ? value : high;
     }
     m->s1 = s1;
-    m->s2 = s2;
+    m->s2 = ((uint64_t)s2_high << 16) + s2_low;
     m->min = (int16_t)low;
     m->max = (int16_t)high;
     m->mean = s1 / (int32_t)c->n;
     uint32_t size = ob_abs32(s1);
-    m->v = ob_mul64(s2, c->n) - ob_mul32(size, size);
+    m->v = ob_mul64(m->s2, c->n) - ob_mul32(size, size);
     m->valid = 1;
     return m;
 }
@@ -63,30 +65,39 @@ int32_t ob_crest(ob_context *c, uint32_t stream) {
     return ob_sat16(256 * (up > down ? up : down) / std);
 }
 
-/* Shell sort with Ciura's gaps: no recursion, no second buffer, about n^1.3 moves. */
-void ob_sort(int16_t *x, uint32_t n) {
-    static const uint16_t gaps[8] = {701, 301, 132, 57, 23, 10, 4, 1};
-    for (uint32_t g = 0; g < 8; g++) {
-        uint32_t gap = gaps[g];
-        for (uint32_t i = gap; i < n; i++) {
-            int16_t value = x[i];
-            uint32_t j = i;
-            for (; j >= gap && x[j - gap] > value; j -= gap) {
-                x[j] = x[j - gap];
+/* Hoare's selection: reorders x until x[k] is what sorting would put there. About 3 n steps; sorted,
+ * reversed and constant streams are no worse. */
+static int16_t select_kth(int16_t *x, int32_t n, int32_t k) {
+    int32_t left = 0, right = n - 1;
+    while (left < right) {
+        int16_t pivot = x[k];
+        int32_t i = left, j = right;
+        while (i <= j) {
+            while (x[i] < pivot) {
+                i++;
             }
-            x[j] = value;
+            while (pivot < x[j]) {
+                j--;
+            }
+            if (i <= j) {
+                int16_t value = x[i];
+                x[i++] = x[j];
+                x[j--] = value;
+            }
         }
+        left = j < k ? i : left;
+        right = k < i ? j : right;
     }
+    return x[k];
 }
 
 int32_t ob_quantile(ob_context *c, uint32_t stream, uint32_t q) {
-    if (c->sorted_stream != stream) {
+    if (c->ordered_stream != stream) {
         const int16_t *x = ob_stream(c, stream);
         for (uint32_t i = 0; i < c->n; i++) {
-            c->sorted[i] = x[i];
+            c->ordered[i] = x[i];
         }
-        ob_sort(c->sorted, c->n);
-        c->sorted_stream = (uint8_t)stream;
+        c->ordered_stream = (uint8_t)stream; /* further quantiles start from its partial order */
     }
-    return c->sorted[(q * (c->n - 1) + 128) >> 8];
+    return select_kth(c->ordered, (int32_t)c->n, (int32_t)((q * (c->n - 1) + 128) >> 8));
 }

@@ -18,12 +18,10 @@ typedef struct ob_moments {
     int32_t mean;   /* s1 / n */
 } ob_moments;
 
-/* Maps a stream to z = (x - mean) * 2^shift; see ob_scaling_for. */
+/* Maps a stream to z = (x - mean) * 2^shift = (x * multiplier - offset) >> down. */
 typedef struct ob_scaling {
-    int32_t floor_mean; /* floor(s1 / n) */
-    int32_t fraction;   /* what floor_mean misses, times 2^shift; 0 for a negative shift */
-    int32_t multiplier; /* 2^shift, or 1 */
-    int32_t half;       /* rounds the right shift */
+    int32_t multiplier; /* 2^shift, or 1; <= 2^13 */
+    int32_t offset;     /* the mean times 2^shift, rounding included; |.| <= 2^29 */
     int32_t limit;      /* |z| <= limit */
     int32_t shift;
     uint32_t down;      /* -shift, or 0 */
@@ -59,7 +57,7 @@ typedef struct ob_context {
     int16_t *planar;     /* n_streams x n */
     ob_moments *moments; /* n_streams */
     ob_bin *bins;        /* N / 2 + 1 */
-    int16_t *sorted;     /* n */
+    int16_t *ordered;    /* n, a copy that quantiles reorder */
     int16_t *centred;    /* n, for the autocorrelation */
     uint32_t n;
     uint32_t n_streams;
@@ -67,7 +65,7 @@ typedef struct ob_context {
     ob_shape shape;
     int32_t autocorr_peak;
     uint16_t autocorr_lag, autocorr_low, autocorr_high;
-    uint8_t spectrum_stream, sorted_stream, shape_stream, autocorr_stream;
+    uint8_t spectrum_stream, ordered_stream, shape_stream, autocorr_stream;
 } ob_context;
 
 static inline int16_t *ob_stream(const ob_context *c, uint32_t stream) {
@@ -86,7 +84,6 @@ int32_t ob_mad(const int16_t *x, uint32_t n);
 int32_t ob_crossings(const int16_t *x, uint32_t n, int32_t level);
 int32_t ob_crest(ob_context *c, uint32_t stream);
 int32_t ob_quantile(ob_context *c, uint32_t stream, uint32_t q);
-void ob_sort(int16_t *x, uint32_t n);
 
 /* shape.c */
 int32_t ob_skewness(ob_context *c, uint32_t stream);
@@ -104,7 +101,7 @@ void ob_scaling_shift(const ob_moments *m, uint32_t n, int32_t shift, int32_t li
 int ob_scaling_bits(const ob_moments *m, uint32_t n, uint32_t bits, ob_scaling *s);
 
 static inline int32_t ob_scale(const ob_scaling *s, int32_t x) {
-    int32_t z = ((x - s->floor_mean) * s->multiplier - s->fraction + s->half) >> s->down;
+    int32_t z = (x * s->multiplier - s->offset) >> s->down;
     return z > s->limit ? s->limit : z < -s->limit ? -s->limit : z;
 }
 

@@ -30,6 +30,8 @@ class Node:
     def __init__(self, config, board, make_uplink):
         self._config = config
         self._clock = board.clock
+        self._source = board.source
+        self._kernels_name = board.kernels.__name__
         self.outbox = Outbox(
             board.files,
             config.outbox_path,
@@ -66,6 +68,9 @@ class Node:
         """Returns the counters of the status message and those that only a log shows."""
         values = self._status.values(self._uplink.connects)
         values["model_error"] = str(self.model_error) if self.model_error else ""
+        values["kernels"] = self._kernels_name
+        values["overruns"] = self._source.overruns
+        values["gaps"] = self._source.gaps
         return values
 
     @property

@@ -267,6 +267,17 @@ def test_a_broken_bus_is_reported_once_per_interval_and_heals():
     assert _reasons(uplink)[-1] in (-1, result.UNDECIDED)
 
 
+def test_a_broken_bus_breaks_the_window():
+    made, uplink, board = _node(_samples(60))
+    run(made, board.clock, 10)
+    board.source.fails = True
+    run(made, board.clock, 1)
+    board.source.fails = False
+    board.source.samples += _samples(60, 5)
+    run(made, board.clock, 10)
+    assert _reasons(uplink) == [result.SENSOR_ERROR], "no window of what is left and new"
+
+
 def _refused(file, code, **changes):
     made, uplink, board = _node(_samples(300), file, **changes)
     assert made.model_error.code == code, made.model_error

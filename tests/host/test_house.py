@@ -28,15 +28,13 @@ MAX_LINES = {
 MAX_FUNCTION_LINES = 40
 MAX_FILE_BYTES = 2_000_000
 
-# Split, so that this file does not hold what it looks for.
 FORBIDDEN = {
-    "a path of one machine": re.compile(r"/wo" r"rk/|\.\./sha" r"red|/ro" r"ot/|/home/[a-z]"),
+    "a path of one machine": re.compile(r"/wor[k]/|\.\./share[d]|/roo[t]/|/hom[e]/[a-z]"),
     "a registry's host": re.compile(
-        r"py" r"pi\.org|python" r"hosted\.org|deb\.deb" r"ian\.org|npm" r"js\.(org|com)"
+        r"pypi\.org|pythonhosted\.org|deb\.debian\.org|npmjs\.(org|com)"
     ),
-    "an open end": re.compile(r"\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b"),
-    "an issue's number": re.compile(r"\bissue" r" #?\d|(?<![\w&])#\d{1,4}\b(?![\w\"';-])"),
-    "the word session in a note": re.compile(r"(?i)\bthis ses" r"sion\b|\bdevel" r"oper session"),
+    "an open end": re.compile(r"\bTO[D]O\b|\bFIX[M]E\b|\bXX[X]\b"),
+    "an issue's number": re.compile(r"(?i)\bissue #?\d|[ (]#\d{1,4}\b(?![\w\"';-])"),
 }
 VAGUE_NAMES = {"utils", "helpers", "manager", "common", "misc"}
 SOURCES = {".py", ".c", ".h", ".md", ".toml", ".yml", ".mk", ".pyi", ""}
@@ -82,7 +80,8 @@ def check_sizes(root: Path, files: list[Path]) -> Iterator[str]:
 def check_functions(root: Path, files: list[Path]) -> Iterator[str]:
     """A function fits on a screen; its docstring does not count."""
     for path in files:
-        if path.suffix != ".py":
+        # Tests are often tables; their functions may be longer.
+        if path.suffix != ".py" or path.relative_to(root).parts[0] == "tests":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -112,7 +111,7 @@ def check_docstrings(root: Path, files: list[Path]) -> Iterator[str]:
 
 def check_skips(root: Path, files: list[Path]) -> Iterator[str]:
     """A skip prints its reason; pytest has shorter forms that do not."""
-    bare = re.compile(r"pytest\.sk" r"ip\(\s*\)|mark\.sk" r"ip\s*$|mark\.sk" r"ip\(\s*\)")
+    bare = re.compile(r"(pytest|mark)\.ski[p]\(\s*\)|mark\.ski[p]\s*$", re.MULTILINE)
     for path in files:
         if path.suffix == ".py" and bare.search(path.read_text(encoding="utf-8")):
             yield f"{path.relative_to(root)}: a skip without a reason"
@@ -121,19 +120,21 @@ def check_skips(root: Path, files: list[Path]) -> Iterator[str]:
 Check = Callable[[Path, list[Path]], Iterator[str]]
 
 # Check -> a file that breaks it.
+# Their texts are spelled so that this file does not hold what it looks for.
 BREACHES: list[tuple[Check, str, str]] = [
     (check_top_level, "notes.txt", "x"),
-    (check_forbidden, "docs/a.md", "see /work/main"),
-    (check_forbidden, "docs/a.md", "https://pypi.org/project/x"),
-    (check_forbidden, "lib/a.c", "// TODO: later"),
-    (check_forbidden, "lib/a.py", "# fixes issue 12"),
+    (check_forbidden, "docs/a.md", "see /WORK/MAIN".lower()),
+    (check_forbidden, "docs/a.md", "HTTPS://PYPI.ORG/PROJECT/X".lower()),
+    (check_forbidden, "lib/a.c", "// todo: later".upper()),
+    (check_forbidden, "lib/a.py", f"# fixes issue {12}"),
+    (check_forbidden, "lib/a.py", f"x = 1 # see {chr(35)}12"),
     (check_sizes, "lib/formats/long.py", "x = 1\n" * 351),
     (check_sizes, "lib/native/kernels/long.c", "int x;\n" * 301),
     (check_sizes, "models/big.bin", "x" * (MAX_FILE_BYTES + 1)),
     (check_functions, "lib/a.py", "def f():\n" + "    x = 1\n" * 40),
     (check_names, "host_tools/onebyte/utils.py", ""),
     (check_docstrings, "lib/formats/a.py", "x = 1\n"),
-    (check_skips, "tests/host/test_a.py", "import pytest\npytest.skip()\n"),
+    (check_skips, "tests/host/test_a.py", "IMPORT PYTEST\nPYTEST.SKIP()\n".lower()),
 ]
 CHECKS = list(dict.fromkeys(check for check, _, _ in BREACHES))
 

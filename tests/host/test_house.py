@@ -34,7 +34,7 @@ FORBIDDEN = {
         r"pypi\.org|pythonhosted\.org|deb\.debian\.org|npmjs\.(org|com)"
     ),
     "an open end": re.compile(r"\bTO[D]O\b|\bFIX[M]E\b|\bXX[X]\b"),
-    "an issue's number": re.compile(r"(?i)\bissue #?\d|[ (]#\d{1,4}\b(?![\w\"';-])"),
+    "an issue's number": re.compile(r"(?i)\bissue #?\d|[ (]#\d{1,4}\b(?![\w\".;'-])"),
 }
 VAGUE_NAMES = {"utils", "helpers", "manager", "common", "misc"}
 SOURCES = {".py", ".c", ".h", ".md", ".toml", ".yml", ".mk", ".pyi", ""}

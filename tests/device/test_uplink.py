@@ -12,7 +12,7 @@ from formats import batch, messages
 from mqtt.client import Client
 from mqtt.session import Limits
 
-PREFIX = "ob/home/node"
+PREFIX = "ob/test/node"
 LIMITS = Limits(connect_ms=400, read_ms=300, write_ms=300, max_packet_bytes=256)
 PACE = Pace(base_ms=100, cap_ms=1000, refused_ms=60000, status_ms=100000, batch_records=8)
 

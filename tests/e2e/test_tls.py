@@ -9,7 +9,7 @@ from bad_broker import BadBroker, Peer
 from ca import Ca
 from mqtt_process import Report, need_mosquitto, probe_ours
 
-from onebyte.broker import Broker
+from onebyte.broker import Broker, TlsFiles
 
 HOST = "broker.test"
 LIMITS = {"connect_ms": 5000, "read_ms": 2000, "write_ms": 2000}
@@ -27,7 +27,7 @@ def ca() -> Ca:
 
 @contextmanager
 def tls_broker(ca: Ca, folder: Path, name: str = HOST, days: int = -1) -> Iterator[Broker]:
-    files = ca.issue(folder, name, days)
+    files = TlsFiles(*ca.issue(folder, name, days))
     with Broker("mosquitto", tls=files, users={"node": "sesame"}) as broker:
         yield broker
 

@@ -10,7 +10,7 @@ from ca import Ca
 from mqtt_process import need_mosquitto, probe_ours
 from uplink_process import Host, UplinkNode
 
-from onebyte.broker import Broker
+from onebyte.broker import Broker, TlsFiles
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])
@@ -37,7 +37,7 @@ def test_live_bytes_over_tls(tmp_path: Path) -> None:
     need_mosquitto()
     ca = Ca()
     (tmp_path / "ca.der").write_bytes(ca.der)
-    files = ca.issue(tmp_path, "broker.test")
+    files = TlsFiles(*ca.issue(tmp_path, "broker.test"))
     job = {"ca": str(tmp_path / "ca.der"), "hostname": "broker.test"}
     with (
         Broker("mosquitto", tls=files) as broker,

@@ -9,8 +9,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from onebyte.broker import TlsFiles
-
 _DAY = datetime.timedelta(days=1)
 
 
@@ -45,8 +43,8 @@ class Ca:
             .serial_number(x509.random_serial_number())
         )
 
-    def issue(self, folder: Path, host: str, valid_from_days: int = -1) -> TlsFiles:
-        """Write a certificate for one host, valid for two days, and its key.
+    def issue(self, folder: Path, host: str, valid_from_days: int = -1) -> tuple[Path, Path]:
+        """Write a certificate for one host, valid for two days, and its key; return both paths.
 
         Args:
             folder: where the PEM files go.
@@ -68,14 +66,14 @@ class Ca:
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        files = TlsFiles(folder / "server.pem", folder / "server.key")
-        files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files.key.write_bytes(
+        certificate_file, key_file = folder / "server.pem", folder / "server.key"
+        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
         )
-        files.key.chmod(0o600)
-        return files
+        key_file.chmod(0o600)
+        return certificate_file, key_file

@@ -1,5 +1,6 @@
 """tests/fakes/uplink_node.py as a process, and a host that subscribes to it with paho-mqtt."""
 
+import contextlib
 import json
 import queue
 import random
@@ -20,7 +21,7 @@ from onebyte import device, toolchain
 from onebyte.process import Child
 from onebyte.reconcile import Numbered, Reconciler
 
-_NODE = Path(__file__).with_name("uplink_node.py")
+_NODE = Path(__file__).parents[1] / "fakes" / "uplink_node.py"
 _ASK_EVERY_S = 0.3
 
 
@@ -188,10 +189,8 @@ class Host:
         """Take what arrives for so long."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._take(self._events.get(timeout=min(left, 0.1)))
-            except queue.Empty:
-                pass
             self._ask()
 
     def work_until(self, count: int, seconds: float) -> None:

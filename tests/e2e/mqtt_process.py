@@ -11,7 +11,7 @@ import pytest
 
 from onebyte.broker import find_mosquitto
 
-PROBE = Path(__file__).with_name("mqtt_probe.py")
+PROBE = Path(__file__).parents[1] / "fakes" / "mqtt_probe.py"
 MICROPYTHON = Path(sys.executable).with_name("micropython")
 HANG_S = 1.2  # twice every deadline of the probe, start of the process included
 

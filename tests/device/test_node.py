@@ -170,6 +170,16 @@ def test_what_waits_is_saved_in_time():
     assert made.outbox.unsaved == 0
 
 
+def test_a_record_that_has_just_come_is_not_saved_at_once():
+    made, uplink, board = _node(_samples(90), outbox_flush_s=2)
+    run(made, board.clock, 10, 1000)
+    assert uplink.records
+    uplink.online = False
+    board.source.samples += _samples(90)
+    run(made, board.clock, 20)
+    assert made.outbox.unsaved > 0, "the flash is for links that stay away"
+
+
 def test_records_carry_the_time_of_their_decision():
     made, uplink, board = _moving(200)
     board.clock.now = 5123

@@ -259,6 +259,38 @@ def test_rewind_on_flash_and_its_drops_are_no_loss():
     assert _keys(_drain(outbox)) == [(1, seq) for seq in range(6, 14)]
 
 
+def test_rewind_never_brings_back_what_was_dropped():
+    outbox = _outbox(_filesystem(), 8, 4, 6)
+    _append(outbox, 10)
+    outbox.flush()
+    outbox.acked(1, 2)
+    assert (outbox.queued(), outbox.dropped) == (7, 2)
+    assert outbox.rewind(1, 0) == 1
+    assert _keys(outbox.peek_batch(9)) == [(1, seq) for seq in range(2, 10)]
+
+
+def _write_segment(files, number, seqs):
+    content = bytearray(record.RECORD_BYTES * len(seqs))
+    for i in range(len(seqs)):
+        record.pack_into(content, record.RECORD_BYTES * i, 1, 9, 0, seqs[i], 50, 0)
+    with files.open(_FOLDER + "/%08d.q" % number, "wb") as file:
+        file.write(content)
+
+
+def test_boot_skips_what_a_failed_write_left_twice():
+    files = _filesystem()
+    files.mkdir(_FOLDER)
+    _write_segment(files, 3, [0, 1, 2, 3])
+    _write_segment(files, 4, [2, 3, 4, 5])
+    _write_segment(files, 5, [4, 5])
+    _write_segment(files, 6, [6, 7, 6, 8])
+    _write_segment(files, 7, [8, 9])
+    outbox = _outbox(files)
+    assert _keys(_drain(outbox)) == [(1, seq) for seq in range(10)]
+    assert outbox.flash_errors == 1, "only the disorder inside of a segment is damage"
+    assert _segment_files(files) == []
+
+
 def test_rewind_after_a_boot_that_found_more_than_fits():
     files = _filesystem()
     outbox = _outbox(files, 20, 4, 20)
@@ -294,6 +326,20 @@ def test_a_damaged_record_ends_its_segment_and_is_reported():
     again = _outbox(files)
     assert again.flash_errors == 1
     assert _keys(_drain(again)) == [(1, 3)]
+
+
+def test_nothing_is_written_behind_a_damaged_record():
+    files = _filesystem()
+    outbox = _outbox(files, segment_records=8)
+    _append(outbox, 3)
+    outbox.flush()
+    with files.open(_FOLDER + "/" + _segment_files(files)[0], "ab") as file:
+        file.write(b"half a record")
+    outbox = _outbox(files, segment_records=8)
+    assert outbox.flash_errors == 1
+    _append(outbox, 2)
+    outbox.flush()
+    assert _keys(_drain(_outbox(files))) == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
 
 
 def test_garbage_in_the_folder_is_left_alone():

@@ -1,5 +1,6 @@
 """Many simulated nodes at once: who plays what, and the broker they share."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from onebyte.script import Script, cut, make_script
 __all__ = ["Plan", "make_scripts", "run"]
 
 _TENANT = "sim"
+_WILL_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,10 @@ def run(
             parts.append(playback.Part(node, script))
         filters = [f"ob/{_TENANT}/+/{kind}" for kind in playback.SUBSCRIBED]
         with Link(BrokerSettings(host, port), filters) as link:
-            seconds = playback.play(parts, link, Monitor())
+            monitor = Monitor()
+            seconds = playback.play(parts, link, monitor)
             if address is not None:
-                _clear_retained(link, parts)
+                _clear_retained(link, monitor)
     return parts, seconds
 
 
@@ -105,8 +108,13 @@ def _broker(address: tuple[str, int] | None) -> Iterator[tuple[str, int]]:
         yield broker.host, broker.port
 
 
-def _clear_retained(link: Link, parts: list[playback.Part]) -> None:
-    """Leave nothing of the simulated nodes on somebody's broker."""
-    for part in parts:
+def _clear_retained(link: Link, monitor: Monitor) -> None:
+    """Leave nothing of the simulated nodes on somebody's broker, their last wills neither."""
+    deadline_s = time.monotonic() + _WILL_S
+    devices = monitor.devices.values()
+    while any(device.online for device in devices) and time.monotonic() < deadline_s:
+        for message in link.messages(0.1):
+            monitor.take(message)
+    for device in devices:
         for kind in (topics.META, topics.STATUS):
-            link.publish(topics.pack(_TENANT, part.node.options.device, kind), b"", retain=True)
+            link.publish(topics.pack(device.tenant, device.name, kind), b"", retain=True)

@@ -2,8 +2,8 @@
 
 emlearn flattens the trees and quantizes the leaves. scikit-learn goes left on `x <= threshold`,
 the device (as emlearn's C) on `x < threshold` with integers, so an integer x takes the same path
-with `floor(threshold) + 1`. What cannot change a vote is then left out: equal rows are stored once,
-and a split whose two sides are the same leaf becomes that leaf.
+with `floor(threshold) + 1`. What cannot change a vote is then left out: equal rows are stored
+once, and a split whose two sides are the same leaf becomes that leaf.
 """
 
 import math

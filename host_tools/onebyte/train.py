@@ -25,8 +25,11 @@ __all__ = [
     "compute_features",
     "feature_ranges",
     "fit",
+    "fit_trees",
     "load_table",
+    "rank",
     "select",
+    "training_rows",
 ]
 
 UNCALIBRATED_LEVELS = (32, 64, 96, 128, 160, 192, 224)
@@ -105,14 +108,21 @@ def compute_features(recipe: Recipe, samples: np.ndarray) -> np.ndarray:
 
 def fit(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> Fit:
     """Select features, train and quantize on the windows that the mask `chosen` names."""
-    values, class_ids = _training_rows(table, chosen)
-    columns = select(recipe, values, class_ids)
-    estimator = _new_estimator(recipe).fit(values[:, columns], class_ids)
-    if list(estimator.classes_) != list(range(len(recipe.labels))):
-        raise UserError("a class has no window in training; record it with more subjects")
+    values, class_ids = training_rows(table, chosen)
+    rounds = rank(recipe, values, class_ids, recipe.select_features)
+    columns = select(rounds, recipe.select_features, values.shape[1])
+    estimator = fit_trees(recipe, values[:, columns], class_ids)
     forest = quantize.from_estimator(estimator, recipe.classifier.leaf_bits)
     # The mirrored windows are made up, so they do not widen what counts as seen.
     return Fit(columns, estimator, forest, feature_ranges(table.values[chosen][:, columns]))
+
+
+def fit_trees(recipe: Recipe, features: np.ndarray, class_ids: np.ndarray) -> Any:
+    """Return the fitted ensemble of the recipe's settings."""
+    estimator = _new_estimator(recipe).fit(features, class_ids)
+    if list(estimator.classes_) != list(range(len(recipe.labels))):
+        raise UserError("a class has no window in training; record it with more subjects")
+    return estimator
 
 
 def feature_ranges(values: np.ndarray) -> list[tuple[int, int]]:
@@ -121,15 +131,40 @@ def feature_ranges(values: np.ndarray) -> list[tuple[int, int]]:
     return [(int(np.floor(a)), int(np.ceil(b))) for a, b in zip(low, high, strict=True)]
 
 
-def select(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray) -> list[int]:
-    """Drop the least important candidates round by round until the recipe's number is left."""
+@dataclass(frozen=True)
+class Round:
+    """One round of selection: candidates and how important each of them was."""
+
+    columns: np.ndarray
+    importances: np.ndarray
+
+
+def rank(recipe: Recipe, values: np.ndarray, class_ids: np.ndarray, least: int) -> list[Round]:
+    """Drop the least important candidates round by round until at most `least` are left.
+
+    The rounds do not depend on `least`, only their number does.
+    """
     columns = np.arange(values.shape[1])
-    while len(columns) > recipe.select_features:
-        keep = max(recipe.select_features, int(_KEEP * len(columns)))
+    rounds = []
+    while len(columns) > least:
         ranking = _new_estimator(recipe, **_RANKING).fit(values[:, columns], class_ids)
-        best = np.argsort(-ranking.feature_importances_, kind="stable")[:keep]
-        columns = columns[np.sort(best)]
+        rounds.append(Round(columns, ranking.feature_importances_))
+        columns = _best(rounds[-1], int(_KEEP * len(columns)))
+    return rounds
+
+
+def select(rounds: list[Round], n_features: int, n_candidates: int) -> list[int]:
+    """Return the columns of the best features, from the last round that still had as many."""
+    columns = np.arange(n_candidates)
+    for one in rounds:
+        if len(one.columns) > n_features:
+            columns = _best(one, n_features)
     return [int(column) for column in columns]
+
+
+def _best(one: Round, count: int) -> np.ndarray:
+    order = np.argsort(-one.importances, kind="stable")[:count]
+    return np.asarray(one.columns[np.sort(order)])
 
 
 def build_model(
@@ -163,7 +198,8 @@ def build_model(
     return file
 
 
-def _training_rows(table: FeatureTable, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def training_rows(table: FeatureTable, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (candidate features, class ids) to train on, mirrored windows included."""
     values, class_ids = table.values[chosen], table.windows.class_ids[chosen]
     if table.mirrored is None:
         return values, class_ids

@@ -200,6 +200,15 @@ def test_epochs_rise_with_every_boot_and_wrap_to_one():
     assert not epoch.is_after(65535, 9, 1, 0)
 
 
+def test_the_later_of_epoch_file_and_records_counts():
+    for in_file, in_record, expected in ((3, 1, 4), (1, 7, 8), (65000, 3, 4), (3, 65000, 4)):
+        files = _filesystem()
+        files.mkdir(_FOLDER)
+        epoch.write(files, _FOLDER + "/epoch", in_file)
+        _write_segment(files, 0, [5], in_record)
+        assert _outbox(files).epoch == expected
+
+
 def test_a_damaged_epoch_file_falls_back_on_the_records():
     files = _filesystem()
     for content in (b"", b"\x05\x00", b"\x05\x00\x00\x00", b"\x05\x00\x00\x00\x00"):
@@ -269,10 +278,10 @@ def test_rewind_never_brings_back_what_was_dropped():
     assert _keys(outbox.peek_batch(9)) == [(1, seq) for seq in range(2, 10)]
 
 
-def _write_segment(files, number, seqs):
+def _write_segment(files, number, seqs, epoch=1):
     content = bytearray(record.RECORD_BYTES * len(seqs))
     for i in range(len(seqs)):
-        record.pack_into(content, record.RECORD_BYTES * i, 1, 9, 0, seqs[i], 50, 0)
+        record.pack_into(content, record.RECORD_BYTES * i, epoch, 9, 0, seqs[i], 50, 0)
     with files.open(_FOLDER + "/%08d.q" % number, "wb") as file:
         file.write(content)
 
@@ -302,6 +311,16 @@ def test_rewind_after_a_boot_that_found_more_than_fits():
     assert again.rewind(1, 0) == 0
     _append(again, 1)
     assert (again.queued(), again.dropped) == (10, 6)
+
+
+def test_what_was_sent_again_is_dropped_as_any_other_afterwards():
+    outbox = _outbox(_filesystem(), 4, 4, 6)
+    _append(outbox, 4)
+    outbox.acked(1, 3)
+    assert outbox.rewind(1, 0) == 4
+    outbox.acked(1, 3)
+    _append(outbox, 6)
+    assert (outbox.queued(), outbox.dropped) == (4, 2)
 
 
 def test_a_damaged_record_ends_its_segment_and_is_reported():

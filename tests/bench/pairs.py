@@ -9,6 +9,7 @@ ROOT = __file__.rsplit("/", 3)[0]
 BUILD = ROOT + "/build/bench/"
 sys.path[:] = [ROOT + "/lib", ROOT + "/lib/native/obkernels", ROOT + "/build/natmod/x64", BUILD]
 
+# ruff: noqa: E402 - the imports need the path
 import emlreference
 import obkernels
 import obtwin
@@ -16,12 +17,14 @@ import obtwin
 from formats import model
 from pipeline.decision import Decision
 
-PREDICT_PAIRS = 41
+PREDICT_PAIRS = 15
 WINDOW_PAIRS = 9
 LOAD_PAIRS = 9
-ROUNDS = 8  # over all vectors, in one side of a predict pair
-NATIVE_WINDOWS = 100
-TWIN_WINDOWS = 3
+# How often each side does its work, so that both take about as long and what else the machine does
+# slows both alike; the clock counts milliseconds.
+PREDICT_ROUNDS = 240, 60  # over all vectors
+WINDOWS = 1000, 10
+LOADS = 300, 3
 ALLOC_WINDOWS = 500
 
 
@@ -42,9 +45,9 @@ def load_csv(path):
     n_features = n_classes = leaf_bits = None
     with open(path) as file:
         for line in file:
-            line = line.rstrip("\r")
-            line = line.rstrip("\n")
-            tokens = line.split(",")
+            stripped = line.rstrip("\r")
+            stripped = stripped.rstrip("\n")
+            tokens = stripped.split(",")
             kind = tokens[0]
             if kind == "r":
                 builder.addroot(int(tokens[1]))
@@ -70,31 +73,40 @@ def load_obm(path, module=obkernels):
     return module.Model(data, bytearray(module.work_bytes(data)))
 
 
+def load_often(load, name, times):
+    """Load a model from a file again and again."""
+    for _ in range(times):
+        load(BUILD + name)
+
+
 def median(values):
     """Return the median of an odd number of values."""
     return sorted(values)[len(values) // 2]
 
 
-def elapsed_us(function, *args):
-    """Return how long a call takes; the garbage of what ran before is not its own."""
+def elapsed_s(function, *args):
+    """Return the processor time of a call; the garbage of what ran before is not its own."""
     gc.collect()
-    start = time.ticks_us()
+    start = time.clock()
     function(*args)
-    return time.ticks_diff(time.ticks_us(), start)
+    return time.clock() - start
 
 
-def pair_ratio(pairs, ours, theirs, scale=1):
-    """Return the median of theirs / ours over pairs measured in turn."""
+def pair_ratio(pairs, counts, ours, theirs):
+    """Return the median of theirs / ours for one unit of work over pairs measured in turn.
+
+    `ours` and `theirs` are a function and its arguments; the last argument follows from counts.
+    """
     ratios = []
     for _ in range(pairs):
-        our_us = elapsed_us(*ours)
-        ratios.append(elapsed_us(*theirs) * scale / max(our_us, 1))
+        our_s = elapsed_s(*ours, counts[0]) / counts[0]
+        ratios.append(elapsed_s(*theirs, counts[1]) / counts[1] / our_s)
     return median(ratios)
 
 
-def predict_ours(classifier, vectors, result):
+def predict_ours(classifier, vectors, result, rounds):
     """Class and confidence of every vector."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for features in vectors:
             classifier.predict_into(features, result)
             class_id = result[0]
@@ -102,9 +114,9 @@ def predict_ours(classifier, vectors, result):
     return class_id, confidence
 
 
-def predict_emlearn(builder, vectors, out):
+def predict_emlearn(builder, vectors, out, rounds):
     """Class and probability of every vector."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for features in vectors:
             builder.predict(features, out)
             class_id = argmax(out)
@@ -124,7 +136,10 @@ def predict_pair(name, vectors, n_classes):
         class_id = argmax(out)
         assert class_id == result[0] or result[4 + class_id] == max(result[4:])
     return pair_ratio(
-        PREDICT_PAIRS, (predict_ours, ours, vectors, result), (predict_emlearn, theirs, vectors, out)
+        PREDICT_PAIRS,
+        PREDICT_ROUNDS,
+        (predict_ours, ours, vectors, result),
+        (predict_emlearn, theirs, vectors, out),
     )
 
 
@@ -194,13 +209,10 @@ def main():
     print("predict_vs_emlearn_hard", predict_pair("hard", vectors, parsed.n_classes))
     native, twin = Pipeline(obkernels, parsed), Pipeline(obtwin, parsed)
     assert native.run(7) == twin.run(7)
-    scale = NATIVE_WINDOWS / TWIN_WINDOWS
-    ratio = pair_ratio(
-        WINDOW_PAIRS, (native.run, NATIVE_WINDOWS), (twin.run, TWIN_WINDOWS), scale
-    )
+    ratio = pair_ratio(WINDOW_PAIRS, WINDOWS, (native.run,), (twin.run,))
     print("window_vs_micropython", ratio)
-    paths = BUILD + "soft.obm", BUILD + "soft.csv"
-    print("load_vs_csv", pair_ratio(LOAD_PAIRS, (load_obm, paths[0]), (load_csv, paths[1])))
+    ours, theirs = (load_often, load_obm, "soft.obm"), (load_often, load_csv, "soft.csv")
+    print("load_vs_csv", pair_ratio(LOAD_PAIRS, LOADS, ours, theirs))
     print("alloc", allocated_bytes(native))
 
 

@@ -164,3 +164,11 @@ def test_buffers_live_as_long_as_the_model():
         model.predict_into(features, result)
         assert (list(features), list(result)) == expected
     assert waste
+
+
+def test_resized_work_is_refused():
+    file, _, ring, features, _ = sample()
+    work = bytearray(obkernels.work_bytes(file))
+    native = obkernels.Model(file, work)
+    work.extend(bytes(50000))
+    refused("work: buffer was resized", native.features_into, ring, 0, features)

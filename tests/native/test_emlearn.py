@@ -41,7 +41,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def test_same_class_as_emlearn(kind, leaf_bits, digits):
     features, classes = digits
     n_train = 1200
-    estimator = kind(n_estimators=20, max_leaf_nodes=64, random_state=3)
+    estimator = kind(n_estimators=23, max_leaf_nodes=64, random_state=3)
     estimator.fit(features[:n_train], classes[:n_train])
     forest = quantize.from_estimator(estimator, leaf_bits)
     model = KernelModel(pack(forest))

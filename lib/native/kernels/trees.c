@@ -4,6 +4,15 @@
 #error "model files are little-endian and are read in place"
 #endif
 
+/* 1: walk four trees at once, which pays on wide out-of-order processors only. */
+#ifndef OB_LOCKSTEP
+#if defined(__x86_64__) || defined(__aarch64__)
+#define OB_LOCKSTEP 1
+#else
+#define OB_LOCKSTEP 0
+#endif
+#endif
+
 int32_t ob_novelty_score(const int16_t *ranges, const int16_t *features, uint32_t n_features);
 
 enum {
@@ -12,41 +21,112 @@ enum {
     SKIP_MASK = 0xff,
     SPLIT_WORDS = 2,
     LONG_SPLIT_WORDS = 3,
+    GROUP = 4, /* trees whose leaves are found before their votes are added */
 };
 
-/* Walks one tree and returns its leaf: a class id or the index of a row of votes.
- *
- * The direction of a split is as good as random, so choosing the step by arithmetic beats a branch
- * on processors that predict them and costs the others nothing. Long splits are rare. */
-static inline uint32_t find_leaf(const uint16_t *entry, const int16_t *features) {
-    int32_t head = *entry;
+/* Walks one tree and returns its leaf: a class id or the index of a row of votes. */
+static uint32_t find_leaf(const uint16_t *entry, const int16_t *features) {
+    uint32_t head = *entry;
     while (!(head & LEAF_FLAG)) {
-        int32_t is_left = (features[head >> 8] - (int16_t)entry[1]) >> 31; /* -1 or 0 */
-        int32_t left = SPLIT_WORDS;
-        int32_t right = head & SKIP_MASK;
-        if (right == 0) {
-            left = LONG_SPLIT_WORDS;
-            right = entry[2];
+        uint32_t skip = head & SKIP_MASK;
+        int is_left = features[head >> 8] < (int16_t)entry[1];
+        if (skip) {
+            entry += is_left ? SPLIT_WORDS : skip;
+        } else {
+            entry += is_left ? LONG_SPLIT_WORDS : entry[2];
         }
-        entry += right + ((left - right) & is_left);
         head = *entry;
     }
-    return (uint32_t)head & LEAF_INDEX;
+    return head & LEAF_INDEX;
 }
 
-static void vote_hard(const ob_model *m, const int16_t *features, int32_t *votes) {
-    for (uint32_t tree = 0; tree < m->n_trees; tree++) {
-        votes[find_leaf(m->words + m->roots[tree], features)]++;
+#if OB_LOCKSTEP
+
+/* One step down a tree: the entry after a split, or the leaf itself. Without a branch, since a
+ * split's direction is as good as random: is_split and is_left are masks, -1 or 0. */
+static inline const uint16_t *step_down(const uint16_t *entry, const int16_t *features) {
+    intptr_t head = *entry;
+    intptr_t is_split = (head >> 15) - 1;
+    intptr_t x = features[(head >> 8) & is_split];
+    intptr_t is_left = (x - (int16_t)entry[is_split & 1]) >> 31;
+    intptr_t skip = head & SKIP_MASK;
+    if ((head & (LEAF_FLAG | SKIP_MASK)) == 0) {
+        return entry + (is_left ? LONG_SPLIT_WORDS : entry[2]);
+    }
+    return entry + ((SPLIT_WORDS + ((skip - SPLIT_WORDS) & ~is_left)) & is_split);
+}
+
+/* A walk waits for memory at every step; four wait at the same time. */
+static void find_leaves(const ob_model *m, uint32_t tree, const int16_t *features,
+    uint32_t leaves[GROUP]) {
+    const uint16_t *a = m->words + m->roots[tree];
+    const uint16_t *b = m->words + m->roots[tree + 1];
+    const uint16_t *c = m->words + m->roots[tree + 2];
+    const uint16_t *d = m->words + m->roots[tree + 3];
+    while (!(*a & *b & *c & *d & LEAF_FLAG)) {
+        a = step_down(a, features);
+        b = step_down(b, features);
+        c = step_down(c, features);
+        d = step_down(d, features);
+    }
+    leaves[0] = *a & LEAF_INDEX;
+    leaves[1] = *b & LEAF_INDEX;
+    leaves[2] = *c & LEAF_INDEX;
+    leaves[3] = *d & LEAF_INDEX;
+}
+
+#else
+
+static void find_leaves(const ob_model *m, uint32_t tree, const int16_t *features,
+    uint32_t leaves[GROUP]) {
+    for (uint32_t i = 0; i < GROUP; i++) {
+        leaves[i] = find_leaf(m->words + m->roots[tree + i], features);
     }
 }
 
-static void vote_soft(const ob_model *m, const int16_t *features, int32_t *votes) {
-    uint32_t n_classes = m->n_classes;
-    for (uint32_t tree = 0; tree < m->n_trees; tree++) {
-        const uint8_t *row = m->rows + n_classes * find_leaf(m->words + m->roots[tree], features);
-        for (uint32_t class_id = 0; class_id < n_classes; class_id++) {
-            votes[class_id] += row[class_id];
+#endif
+
+static const uint8_t *row_of(const ob_model *m, uint32_t leaf) {
+    return m->rows + (uint32_t)m->n_classes * leaf;
+}
+
+/* The votes of four trees: one pass over the classes instead of four. */
+static void add_group(const ob_model *m, const uint32_t leaves[GROUP], int32_t *votes) {
+    if (!m->leaf_bits) {
+        for (uint32_t i = 0; i < GROUP; i++) {
+            votes[leaves[i]]++;
         }
+        return;
+    }
+    const uint8_t *a = row_of(m, leaves[0]);
+    const uint8_t *b = row_of(m, leaves[1]);
+    const uint8_t *c = row_of(m, leaves[2]);
+    const uint8_t *d = row_of(m, leaves[3]);
+    for (uint32_t i = 0; i < m->n_classes; i++) {
+        votes[i] += a[i] + b[i] + c[i] + d[i];
+    }
+}
+
+static void add_one(const ob_model *m, uint32_t leaf, int32_t *votes) {
+    if (!m->leaf_bits) {
+        votes[leaf]++;
+        return;
+    }
+    const uint8_t *row = row_of(m, leaf);
+    for (uint32_t i = 0; i < m->n_classes; i++) {
+        votes[i] += row[i];
+    }
+}
+
+static void add_all_votes(const ob_model *m, const int16_t *features, int32_t *votes) {
+    uint32_t tree = 0;
+    for (; tree + GROUP <= m->n_trees; tree += GROUP) {
+        uint32_t leaves[GROUP];
+        find_leaves(m, tree, features, leaves);
+        add_group(m, leaves, votes);
+    }
+    for (; tree < m->n_trees; tree++) {
+        add_one(m, find_leaf(m->words + m->roots[tree], features), votes);
     }
 }
 
@@ -55,14 +135,14 @@ static void vote_soft(const ob_model *m, const int16_t *features, int32_t *votes
  * only by a library call. Shifting the rest instead of the sum keeps everything in 32 bits. */
 static int32_t confidence_of(uint32_t votes, uint32_t sum) {
     uint32_t rest = votes * 255;
-    int32_t quotient = 0;
+    uint32_t quotient = 0;
     for (int bit = 7; bit >= 0; bit--) {
-        if (rest >> bit >= sum) {
-            rest -= sum << bit;
-            quotient |= 1 << bit;
-        }
+        uint32_t part = sum << bit;
+        uint32_t fits = rest >= part;
+        rest -= part & (0u - fits);
+        quotient = quotient << 1 | fits;
     }
-    return quotient;
+    return (int32_t)quotient;
 }
 
 void ob_predict(const ob_model *m, const int16_t *features, int32_t *result) {
@@ -72,11 +152,7 @@ void ob_predict(const ob_model *m, const int16_t *features, int32_t *result) {
     for (uint32_t class_id = 0; class_id < m->n_classes; class_id++) {
         votes[class_id] = 0;
     }
-    if (m->leaf_bits) {
-        vote_soft(m, features, votes);
-    } else {
-        vote_hard(m, features, votes);
-    }
+    add_all_votes(m, features, votes);
     for (uint32_t class_id = 0; class_id < m->n_classes; class_id++) {
         sum += votes[class_id];
         if (votes[class_id] > votes[best]) {

@@ -131,18 +131,23 @@ static mp_obj_t model_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
     return MP_OBJ_FROM_PTR(self);
 }
 
-/* The object, when its buffers are still where they were checked (the runtime knows its type). */
+/* The object, when the model is still where it was checked (the runtime knows the type). */
 static model_obj_t *get_self(mp_obj_t self_in) {
     mp_buffer_info_t buffer;
     model_obj_t *self = MP_OBJ_TO_PTR(self_in);
     if (!mp_get_buffer(self->model, &buffer, MP_BUFFER_READ) || buffer.buf != self->model_data) {
         mp_raise_ValueError(MP_ERROR_TEXT("model: buffer was resized"));
     }
+    return self;
+}
+
+static void *get_work(const model_obj_t *self) {
+    mp_buffer_info_t buffer;
     if (!mp_get_buffer(self->work, &buffer, MP_BUFFER_RW) || buffer.buf != self->work_data
         || buffer.len < self->checked.work_bytes) {
         mp_raise_ValueError(MP_ERROR_TEXT("work: buffer was resized"));
     }
-    return self;
+    return buffer.buf;
 }
 
 static int16_t *get_features(mp_obj_t features, const model_obj_t *self, mp_uint_t flags) {
@@ -195,7 +200,7 @@ static mp_obj_t model_features_into(size_t n_args, const mp_obj_t *args) {
     }
     int16_t *features = get_features(args[3], self, MP_BUFFER_WRITE);
     ob_features(program, ring.buf, (uint32_t)rows, (uint32_t)MP_OBJ_SMALL_INT_VALUE(args[2]),
-        self->work_data, features);
+        get_work(self), features);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(model_features_into_obj, 4, 4, model_features_into);

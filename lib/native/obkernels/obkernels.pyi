@@ -8,7 +8,7 @@ _Bytes = bytes | bytearray | memoryview
 KERNEL_VERSION: Final[int]
 
 def check(model: _Bytes) -> int:
-    """Return why a model file is refused, a reason code of `formats.errors`; 0 when it is sound."""
+    """Return why a model file is refused: a code of `formats.errors`, 0 when it is sound."""
 
 def work_bytes(model: _Bytes) -> int:
     """Return the size of the work buffer that `Model` needs; ValueError for an unsound model."""

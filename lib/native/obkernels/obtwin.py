@@ -7,6 +7,7 @@ It serves where no native module exists, and as the second opinion of the tests.
 from array import array
 
 import obtwin_features
+
 from formats import errors
 from formats import model as model_file
 

@@ -2,7 +2,7 @@
 
 from array import array
 
-from formats import errors, model
+from formats import errors, golden, model
 from formats.crc import crc32
 
 
@@ -61,24 +61,12 @@ def check_golden(info, kernel_model) -> None:
     ring = array("h", bytes(2 * info.window * info.n_channels))
     for i in range(info.n_golden_windows):
         seed, crc, class_id, confidence, novelty = info.golden_window(i)
-        fill_golden(ring, seed)
+        golden.fill_into(ring, seed)
         kernel_model.features_into(ring, 0, features)
         if crc32(features) != crc:
             raise errors.OnebyteError(errors.GOLDEN_MISMATCH, "features of window %d" % i)
         kernel_model.predict_into(features, result)
         _check_result("window", i, result, (class_id, confidence, novelty))
-
-
-def fill_golden(ring, seed: int) -> None:
-    """Fills `ring` with the golden window of `seed`; docs/SPEC.md: golden vectors."""
-    shift = seed & 15
-    state = seed
-    for i in range(len(ring)):
-        state ^= state << 13 & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= state << 5 & 0xFFFFFFFF
-        sample = state >> 16
-        ring[i] = (sample - 65536 if sample & 0x8000 else sample) >> shift
 
 
 def _check_result(what: str, i: int, result, expected) -> None:

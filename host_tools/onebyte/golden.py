@@ -1,9 +1,11 @@
 """Golden vectors and windows: inputs with their results, by which a device proves its kernels."""
 
+from array import array
 from collections.abc import Iterable
 
 import numpy as np
 
+from formats import golden as golden_format
 from formats.crc import crc32
 from onebyte import kernels
 
@@ -36,14 +38,8 @@ def seeds(count: int) -> list[int]:
 
 def seed_window(seed: int, window: int, n_channels: int) -> np.ndarray:
     """Return a golden window: xorshift32 samples as SPEC section 7 defines them."""
-    state = seed
-    samples = []
-    for _ in range(window * n_channels):
-        state ^= state << 13 & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= state << 5 & 0xFFFFFFFF
-        sample = (state >> 16 ^ 0x8000) - 0x8000
-        samples.append(sample >> (seed & 15))
+    samples = array("h", [0]) * (window * n_channels)
+    golden_format.fill_into(samples, seed)
     return np.array(samples, dtype=np.int16).reshape(window, n_channels)
 
 

@@ -58,7 +58,7 @@ class Trees:
         Each entry is a leaf, an integer (class id or row), or a split, a (feature, threshold)
         tuple, followed by its left and then its right subtree.
         """
-        nodes = []
+        nodes: list = []
         pos = self.root(index)
         end = self.root(index + 1)
         while pos < end:

@@ -9,10 +9,10 @@ import sample_model
 from check import Random
 from fake_board import Board, Source, make_node, run
 
-from app import loader, sensing
+from app import sensing
 from app.config import Config
 from drivers.replay import Replay
-from formats import crc, errors, messages, model, model_pack, recording, result
+from formats import crc, errors, golden, messages, model, model_pack, recording, result
 from pipeline.decision import Decision
 
 try:
@@ -47,7 +47,7 @@ def _model(**changes):
     ring = array("h", bytes(2 * info.window * info.n_channels))
     windows = []
     for seed in (1, 77, 0xDEADBEEF):
-        loader.fill_golden(ring, seed)
+        golden.fill_into(ring, seed)
         kernel.features_into(ring, 0, features)
         kernel.predict_into(features, answer)
         windows.append((seed, crc.crc32(features), answer[0], answer[1], answer[2]))

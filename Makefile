@@ -45,7 +45,7 @@ format: $(DEV_VENV)  ## Format all Python files
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-natmod: $(DEMO_VENV)  ## Build the native module for ARCH (x64, armv6m, xtensawin, ...)
+natmod: $(DEMO_VENV)  ## Build the native module for ARCH: x64, armv6m, armv7emsp
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --arch $(ARCH)
 

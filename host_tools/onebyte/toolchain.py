@@ -146,6 +146,8 @@ def build_natmod(module: str, arch: str, source: Path) -> Path:
     if not (folder / "Makefile").is_file():
         raise UserError(f"no native module {module!r} under {folder.parent}")
     settings = {"ARCH": arch, "MPY_DIR": str(source), "PYTHON": sys.executable}
+    if arch == "armv6m":
+        settings["LINK_RUNTIME"] = "1"  # the Cortex-M0+ divides in libgcc
     _make(folder, settings, ())
     built = ROOT / "build" / "natmod" / arch / f"{module}.mpy"
     if not built.is_file():

@@ -86,8 +86,8 @@ def _figures(recipe: Recipe, metrics: dict[str, Any]) -> list[str]:
         else "The file was trained on the training half only and run on the test half by the "
         "device's kernels.",
         "The list of candidate features and the settings of the trees (number, leaves, "
-        "resolution) were compared on these same folds, so the figure is slightly optimistic; which of the "
-        "candidates a model uses was chosen without the held-out group.",
+        "resolution) were compared on these same folds, so the figure is slightly optimistic; "
+        "which of the candidates a model uses was chosen without the held-out group.",
     ]
     return lines + [f"{note}." for note in metrics["notes"]]
 

@@ -13,9 +13,8 @@ from onebyte import csvmodel, quantize
 from onebyte.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-GOOD = "\r\n".join(
-    ["f,2", "c,3", "lf,0", "l,0", "l,2", "r,0", "r,2", "n,0,5,1,-1", "n,1,-7,-2,-1", "n,1,0,-1,-2"] + [""]
-)
+LINES = "f,2 c,3 lf,0 l,0 l,2 r,0 r,2 n,0,5,1,-1 n,1,-7,-2,-1 n,1,0,-1,-2"
+GOOD = LINES.replace(" ", "\r\n") + "\r\n"
 
 
 def fitted(seed: int = 0) -> tuple[ExtraTreesClassifier, np.ndarray]:

@@ -1,5 +1,6 @@
 """The README tells the truth: its commands run, and its tables name all that exists."""
 
+import json
 import random
 import re
 import shlex
@@ -137,6 +138,17 @@ def test_table_names_every_make_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*?## ", makefile, re.MULTILINE)
     assert sorted(table_names("make")) == sorted(targets)
+
+
+def test_figures_are_those_of_the_model_cards() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(models/\1/MODEL\.md\) \|(.*)$", README, re.MULTILINE)
+    committed = {path.parent.name for path in ROOT.glob("models/*/model.obm")}
+    assert {name for name, _ in rows} == committed
+    for name, row in rows:
+        metrics = json.loads((ROOT / "models" / name / "metrics.json").read_text())
+        size = (ROOT / "models" / name / "model.obm").stat().st_size
+        assert f"{metrics['macro_f1']:.3f}" in row, name
+        assert f"{size:,} bytes" in row, name
 
 
 def test_links_lead_somewhere() -> None:

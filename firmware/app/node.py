@@ -90,9 +90,9 @@ class Node:
             clock = self._clock
             clock.read()
             self.outbox.append(byte, clock.quality, clock.time_s, clock.time_ms)
+        self._status.tick(now_ms)  # before the uplink, whose status reads the clock anew
         self._uplink.step(now_ms)
         self._save(now_ms)
-        self._status.tick(now_ms)
         if byte != sensing.IDLE:
             self._has_garbage = True
             return True

@@ -361,6 +361,18 @@ def test_uptime_survives_the_wrap_of_the_ticks():
     assert made.summary()["uptime_s"] == 5 * (1 << 28) // 1000
 
 
+def test_uptime_survives_a_status_that_is_later_than_its_step():
+    made, uplink, board = _moving(100)
+
+    def say_status(now_ms):
+        board.clock.now += 7  # what came before it in this step took a while
+        made.status()
+
+    uplink.step = say_status
+    run(made, board.clock, 100, 50)
+    assert made.summary()["uptime_s"] == 5
+
+
 def test_policy_comes_from_the_configuration():
     samples = _samples(3000, 4)
     made, uplink, board = _node(samples, policy="on_change", heartbeat_s=3600)

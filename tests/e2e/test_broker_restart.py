@@ -35,9 +35,9 @@ def watched(folder: Path | None) -> Iterator[tuple[Broker, Host]]:
 def restart_often(broker: Broker, host: Host) -> None:
     chance = random.Random(7)
     for _ in range(N_RESTARTS):
-        host.work(chance.uniform(0.2, 1.2))
+        host.work(chance.uniform(0.2, 0.8))
         broker.kill()
-        host.work(chance.uniform(0.0, 0.4))
+        host.work(chance.uniform(0.0, 0.3))
         broker.start()
 
 

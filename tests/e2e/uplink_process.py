@@ -159,7 +159,8 @@ class Host:
         self._client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2, "host", clean_session, protocol=mqtt.MQTTv311
         )
-        self._client.reconnect_delay_set(1, 1)
+        # Back long before the node has forgotten what the broker had acknowledged.
+        self._client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
 

@@ -27,7 +27,7 @@ enum {
 /* Walks one tree and returns its leaf: a class id or the index of a row of votes. */
 static uint32_t find_leaf(const uint16_t *entry, const int16_t *features) {
     uint32_t head = *entry;
-    while (!(head & LEAF_FLAG)) {
+    while (head < LEAF_FLAG) {
         uint32_t skip = head & SKIP_MASK;
         int is_left = features[head >> 8] < (int16_t)entry[1];
         if (skip) {

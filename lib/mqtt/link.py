@@ -56,7 +56,18 @@ class Link:
         self._next_address()
 
     def _next_address(self):
-        family, kind, proto, _, address = self._addresses.pop(0)
+        """Begin to connect to the first address that does not fail at once."""
+        while True:
+            try:
+                self._begin(*self._addresses.pop(0))
+                return
+            except OSError:
+                # Such as an IPv6 address on a network without IPv6.
+                self._close_socket()
+                if not self._addresses:
+                    raise
+
+    def _begin(self, family, kind, proto, _, address):
         self._tcp = self.sock = self._net.socket(family, kind, proto)
         self._tcp.setblocking(False)
         try:
@@ -84,9 +95,9 @@ class Link:
             self._tcp.read(1)  # raises the reason
             raise OSError(_ECONNABORTED, "not connected")
         except OSError:
+            self._close_socket()
             if not self._addresses:
                 raise
-        self._close_socket()
         self._next_address()
         return False
 

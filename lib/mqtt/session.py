@@ -119,7 +119,8 @@ class Session:
         """Do whatever can be done without waiting, and check the deadlines.
 
         Args:
-            deliver: Called with (topic, payload) of every message.
+            deliver: Called with (topic, payload) of every message. What it raises goes through;
+                an OSError or OnebyteError closes the link as the broker's own would.
 
         Returns:
             Type of the last packet handled (packets.PUBLISH, ...), None without one.

@@ -94,7 +94,7 @@ def parse(line: str) -> None:
 def test_readme_is_short() -> None:
     lines = README.splitlines()
     assert len(lines) <= MAX_LINES
-    assert max(map(len, lines)) <= MAX_WIDTH
+    assert max(len(line) for line in lines if not line.startswith("|")) <= MAX_WIDTH
 
 
 def test_commands_of_the_readme_run(workplace: Path) -> None:

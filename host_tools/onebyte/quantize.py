@@ -68,7 +68,9 @@ def from_estimator(estimator: Any, leaf_bits: int) -> Forest:
     """
     leaf = "probabilities" if leaf_bits else "argmax"
     trees = [tree.tree_ for tree in estimator.estimators_]
-    nodes, roots, leaves = emlearn_trees.flatten_forest(trees, leaf=leaf, leaf_bits=leaf_bits)
+    nodes, roots, leaves = _joined(
+        [emlearn_trees.flatten_tree(tree, leaf=leaf, leaf_bits=leaf_bits) for tree in trees]
+    )
     integers = [
         [int(feature), math.floor(threshold) + 1, left, right]
         for feature, threshold, left, right in nodes
@@ -79,6 +81,24 @@ def from_estimator(estimator: Any, leaf_bits: int) -> Forest:
     return from_emlearn(
         (integers, roots, leaves), int(estimator.n_features_in_), int(estimator.n_classes_)
     )
+
+
+def _joined(trees: list[tuple[list[list[Any]], list[Any]]]) -> EmlearnForest:
+    """Put emlearn's trees behind one another.
+
+    emlearn's flatten_forest does the same and checks everything so far after each tree, which
+    takes most of a search over settings.
+    """
+    nodes: list[list[Any]] = []
+    roots, leaves = [], []
+    for tree, tree_leaves in trees:
+        first, first_leaf = len(nodes), len(leaves)
+        roots.append(first)
+        for feature, threshold, *children in tree:
+            moved = [child + first if child >= 0 else child - first_leaf for child in children]
+            nodes.append([feature, threshold, *moved])
+        leaves += tree_leaves
+    return nodes, roots, leaves
 
 
 def _leaf_shares(trees: list[Any]) -> list[np.ndarray]:

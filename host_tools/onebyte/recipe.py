@@ -107,6 +107,7 @@ class Recipe:
     labels: dict[str, str]  # label in the dataset -> label in the model, in class order
     decision: DecisionRules
     validation: str
+    validation_note: str  # what a reader of the figures must know, for the model card
     demo_group: str | None
     golden_per_class: int
     golden_windows: int
@@ -193,6 +194,7 @@ def _parse(top: Table, path: Path, digest: bytes) -> Recipe:
         labels=_labels(top.table("labels")),
         decision=_decision(top.table("decision", {})),
         validation=validation.choice("kind", VALIDATION_KINDS),
+        validation_note=validation.take("note", str, ""),
         demo_group=demo.take("group", str, None),
         golden_per_class=golden.number("per_class", 0, 32, 1),
         golden_windows=golden.number("windows", 0, 32, 4),

@@ -28,6 +28,17 @@ def test_integer_thresholds_reach_the_same_leaves() -> None:
     assert np.array_equal(forest.predict(VALUES).votes, votes)
 
 
+def test_trees_are_joined_as_emlearn_joins_them() -> None:
+    from emlearn import trees as emlearn_trees
+
+    trees = [tree.tree_ for tree in ESTIMATOR.estimators_]
+    nodes, roots, leaves = emlearn_trees.flatten_forest(trees, leaf="argmax", leaf_bits=0)
+    for node in nodes:
+        node[1] = int(np.floor(node[1])) + 1
+    theirs = quantize.from_emlearn((nodes, roots, leaves), 8, N_CLASSES)
+    assert theirs == quantize.from_estimator(ESTIMATOR, 0)
+
+
 def test_a_threshold_on_an_integer_goes_left() -> None:
     values = np.array([[0], [1], [2], [3]], dtype=np.int16)
     estimator = RandomForestClassifier(1, bootstrap=False, random_state=0)

@@ -22,9 +22,13 @@ from onebyte.progress import folds_bar
     help="Also choose the setting without the held-out group; takes much longer.",
 )
 def command(model: Path, jobs: int, nested: bool) -> None:
-    """Try a grid of features, trees, leaves and leaf resolutions; write pareto.csv and a plot.
+    """Weigh a model's size against its figures.
 
-    MODEL is a folder with recipe.toml, such as models/exercise.
+    Tries a grid of features, trees, leaves and leaf resolutions and writes pareto.csv and a plot.
+    MODEL is a folder with recipe.toml.
+
+    \b
+    Example: onebyte pareto models/exercise
     """
     from onebyte import evaluate, pareto, recipe, train
 
@@ -34,6 +38,7 @@ def command(model: Path, jobs: int, nested: bool) -> None:
     names = [name for name, _ in evaluate.folds(loaded, table.windows)]
     with folds_bar(f"{len(settings)} settings", len(names)) as done:
         points, classes = pareto.sweep(loaded, table, settings, jobs, done)
+    pareto.write(loaded, points, None)
     honest = None
     if nested and len(names) > 2:
         limit = loaded.classifier.limit_bytes

@@ -34,7 +34,7 @@ def cli() -> None:
     """From labelled recordings to a sensor that says its decision in one byte.
 
     \b
-    Example: onebyte train models/exercise/recipe.toml
+    Example: onebyte train models/exercise
     """
 
 

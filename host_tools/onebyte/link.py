@@ -108,9 +108,13 @@ class Link:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
-        """Publish with QoS 1; the client sends it again until the broker has it."""
-        self._client.publish(topic, payload, qos=1, retain=retain)
+    def publish(
+        self, topic: str, payload: bytes, retain: bool = False, wait_s: float = 0.0
+    ) -> None:
+        """Publish with QoS 1; wait up to `wait_s` until the broker has it."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if wait_s:
+            info.wait_for_publish(wait_s)
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """Yield what arrived: waits up to `timeout_s` for the first, never for the next ones."""

@@ -117,4 +117,5 @@ def _clear_retained(link: Link, monitor: Monitor) -> None:
             monitor.take(message)
     for device in devices:
         for kind in (topics.META, topics.STATUS):
-            link.publish(topics.pack(device.tenant, device.name, kind), b"", retain=True)
+            topic = topics.pack(device.tenant, device.name, kind)
+            link.publish(topic, b"", retain=True, wait_s=_WILL_S)

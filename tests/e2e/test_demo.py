@@ -4,11 +4,11 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import assert_refused, onebyte, onebyte_process
 from rich.console import Console
 from small_model import small_model
 
@@ -21,27 +21,6 @@ from onebyte.monitor import Note
 LAST_LINE = re.compile(
     r"demo: windows=(\d+) published=(\d+) received=(\d+) lost=0 wrong=0 accuracy=([01]\.\d\d)"
 )
-
-
-def onebyte(*argv: object, **environment: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "onebyte.cli", *map(str, argv)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def assert_refused(got: tuple[int, str, str], *words: str) -> None:
-    code, out, err = got
-    assert (code, out) == (2, ""), got
-    assert err.startswith("onebyte: error: ") and err.count("\n") == 1, err
-    for word in words:
-        assert word in err, err
 
 
 @pytest.fixture
@@ -62,7 +41,7 @@ def perform(scene: demo.Scene, folder: Path, kind: str | None = None) -> playbac
 
 
 def test_demo_of_the_repository() -> None:
-    code, out, err = onebyte("demo", "--seconds", "30", "--speed", "100")
+    code, out, err = onebyte_process("demo", "--seconds", "30", "--speed", "100")
     lines = out.splitlines()
     assert code == 0, out + err
     windows, published, received, accuracy = LAST_LINE.fullmatch(lines[-1]).groups()
@@ -238,14 +217,10 @@ def test_demo_without_the_dataset(folder: Path) -> None:
     assert_refused(onebyte("demo", "--model", folder))
 
 
-def test_demo_without_dataset_and_network(tmp_path: Path) -> None:
-    got = onebyte(
-        "demo",
-        ONEBYTE_CACHE=str(tmp_path),
-        PIP_INDEX_URL="http://127.0.0.1:9/simple",
-        PIP_CONFIG_FILE=os.devnull,
-    )
-    assert_refused(got, "the package index is out of reach", "seglearn")
+def test_demo_without_dataset_and_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEBYTE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    assert_refused(onebyte("demo"), "the package index is out of reach", "seglearn")
 
 
 def test_simulate_without_a_model(folder: Path) -> None:

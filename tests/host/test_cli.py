@@ -1,11 +1,11 @@
 """The command line as a whole: help, examples, exit codes, one line for what the user can fix."""
 
-import signal
 import subprocess
 import sys
 
 import click
 import pytest
+from command_line import onebyte
 
 from formats import errors
 from formats.errors import OnebyteError
@@ -21,17 +21,6 @@ COMMANDS = {
 SHOWN = [name for name, command in COMMANDS.items() if not command.hidden]
 
 
-def run(capfd, *argv):
-    """Return (exit code, stdout, stderr) of the command line run in this process."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        code = cli.main(argv)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    captured = capfd.readouterr()
-    return code, captured.out, captured.err
-
-
 def fail_with(monkeypatch, error):
     """Make `onebyte broken` raise."""
 
@@ -42,8 +31,8 @@ def fail_with(monkeypatch, error):
     monkeypatch.setattr(cli.cli, "get_command", lambda ctx, name: broken)
 
 
-def test_help_fits_one_screen_and_names_every_command(capfd):
-    code, out, err = run(capfd, "--help")
+def test_help_fits_one_screen_and_names_every_command():
+    code, out, err = onebyte("--help")
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert len(lines) <= 24
@@ -55,8 +44,8 @@ def test_help_fits_one_screen_and_names_every_command(capfd):
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_every_command_has_help_with_an_example(name, capfd):
-    code, out, err = run(capfd, name, "--help")
+def test_every_command_has_help_with_an_example(name):
+    code, out, err = onebyte(name, "--help")
     assert (code, err) == (0, "")
     assert f"onebyte {name} " in out.split("Example", 1)[1]
 
@@ -68,8 +57,8 @@ def test_every_option_of_every_command_is_explained(name):
             assert param.help, f"{name} {param.opts[0]}"
 
 
-def test_without_arguments_the_help_is_shown_and_the_exit_code_is_2(capfd):
-    code, out, err = run(capfd)
+def test_without_arguments_the_help_is_shown_and_the_exit_code_is_2():
+    code, out, err = onebyte()
     assert code == 2
     assert "Commands:" in out + err
 
@@ -102,30 +91,30 @@ def test_without_arguments_the_help_is_shown_and_the_exit_code_is_2(capfd):
         ),
     ],
 )
-def test_wrong_arguments_are_one_line_and_code_2(argv, message, capfd):
-    assert run(capfd, *argv) == (2, "", f"onebyte: error: {message}\n")
+def test_wrong_arguments_are_one_line_and_code_2(argv, message):
+    assert onebyte(*argv) == (2, "", f"onebyte: error: {message}\n")
 
 
-def test_user_error_is_one_line_and_code_2(monkeypatch, capfd):
+def test_user_error_is_one_line_and_code_2(monkeypatch):
     fail_with(monkeypatch, UserError("two\n  lines"))
-    assert run(capfd, "broken") == (2, "", "onebyte: error: two lines\n")
+    assert onebyte("broken") == (2, "", "onebyte: error: two lines\n")
 
 
-def test_refused_data_is_one_line_with_its_reason_code(monkeypatch, capfd):
+def test_refused_data_is_one_line_with_its_reason_code(monkeypatch):
     fail_with(monkeypatch, OnebyteError(errors.CRC, "over 100 bytes"))
-    assert run(capfd, "broken") == (2, "", "onebyte: error: CRC(5): over 100 bytes\n")
+    assert onebyte("broken") == (2, "", "onebyte: error: CRC(5): over 100 bytes\n")
 
 
-def test_interrupt_is_130_without_a_message(monkeypatch, capfd):
+def test_interrupt_is_130_without_a_message(monkeypatch):
     fail_with(monkeypatch, KeyboardInterrupt())
-    code, out, err = run(capfd, "broken")
+    code, out, err = onebyte("broken")
     assert (code, out, err.strip()) == (130, "", "")
 
 
-def test_bug_keeps_its_traceback(monkeypatch, capfd):
+def test_bug_keeps_its_traceback(monkeypatch):
     fail_with(monkeypatch, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
-        run(capfd, "broken")
+        onebyte("broken")
 
 
 def test_exit_code_of_the_process():

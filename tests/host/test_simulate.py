@@ -1,12 +1,11 @@
 """Simulated nodes: pieces of recordings, what counts as lost and wrong, and a real fleet."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import onebyte_process
 from small_model import small_model
 
 from onebyte import simulate
@@ -93,18 +92,12 @@ def test_part_counts(decisions: list[Decision], expected: str, tmp_path: Path) -
 
 
 def test_simulate_five_nodes() -> None:
-    command = [sys.executable, "-m", "onebyte.cli", "simulate", "-n", "5", "--speed", "20"]
-    done = subprocess.run(
-        [*command, "--model", str(small_model()), "--seconds", "10"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    options = ("--model", small_model(), "--seconds", "10", "--speed", "20")
+    code, out, err = onebyte_process("simulate", "-n", "5", *options)
+    assert code == 0, out + err
     found = re.fullmatch(
         r"simulate: nodes=5 windows=(\d+) published=(\d+) received=(\d+) lost=0 wrong=0",
-        done.stdout.splitlines()[-1],
+        out.splitlines()[-1],
     )
     assert found
     windows, published, received = found.groups()

@@ -12,10 +12,15 @@ from onebyte.errors import UserError
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 def command(base: Path, csv: Path, out: Path) -> None:
-    """Write OUT: the model file BASE with the trees of CSV.
+    """Put the trees of a CSV into a model file.
+
+    Writes OUT: the model file BASE with the trees of CSV.
 
     The CSV is what `onebyte export --csv` and emlearn's save(format="csv") write. Features, labels
     and decision stay those of BASE, so the trees must have been trained on its features.
+
+    \b
+    Example: onebyte convert model.obm trees.csv new.obm
     """
     from onebyte import csvmodel
 

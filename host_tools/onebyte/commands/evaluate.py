@@ -17,9 +17,13 @@ from onebyte.progress import folds_bar
     help="Folds computed at the same time.",
 )
 def command(model: Path, jobs: int) -> None:
-    """Predict every recording by a model that never saw its subject, and print the figures.
+    """Compute the held-out figures of a recipe again.
 
-    MODEL is a folder with recipe.toml, such as models/exercise.
+    Every recording is predicted by a model that never saw its subject. MODEL is a folder with
+    recipe.toml.
+
+    \b
+    Example: onebyte evaluate models/exercise
     """
     from onebyte import evaluate, recipe, report, train
 

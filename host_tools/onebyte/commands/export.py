@@ -18,10 +18,14 @@ from onebyte.errors import UserError
     help="Write this subject's recordings as .obr, and the truth as .json beside it.",
 )
 def command(model: Path, out: Path, csv: bool, subject: str | None) -> None:
-    """Write a part of MODEL to OUT.
+    """Write a recording for replay, or trees as CSV.
 
     MODEL is a folder with recipe.toml and model.obm, such as models/exercise, or with --csv also a
     model file.
+
+    \b
+    Example: onebyte export models/exercise 5.obr --recording 5
+             onebyte export models/exercise trees.csv --csv
     """
     if csv == (subject is not None):
         raise click.UsageError("say either --csv or --recording SUBJECT")

@@ -22,9 +22,13 @@ from onebyte.progress import folds_bar
     help="Write model.obm only, without held-out figures, levels and card.",
 )
 def command(model: Path, jobs: int, quick: bool) -> None:
-    """Train, evaluate and write model.obm, holdout.obm, metrics.json, MODEL.md and its plots.
+    """Train a model and write its file and card.
 
-    MODEL is a folder with recipe.toml, such as models/exercise.
+    Writes model.obm, holdout.obm, metrics.json, MODEL.md and its plots. MODEL is a folder with
+    recipe.toml.
+
+    \b
+    Example: onebyte train models/exercise
     """
     from onebyte import recipe, train
     from onebyte.studio import finish, write_quick

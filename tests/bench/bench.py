@@ -110,7 +110,7 @@ def measure() -> dict[str, float]:
     program = str(beside) if beside.is_file() else shutil.which("micropython")
     if program is None:
         sys.exit("bench: no MicroPython unix port: run make venv-dev")
-    command = [program, "-X", "heapsize=16M", str(Path(__file__).with_name("pairs.py"))]
+    command = [program, str(Path(__file__).with_name("pairs.py"))]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S, check=False
     )

@@ -172,3 +172,16 @@ def test_resized_work_is_refused():
     native = obkernels.Model(file, work)
     work.extend(bytes(50000))
     refused("work: buffer was resized", native.features_into, ring, 0, features)
+
+
+def test_stub_names_what_there_is():
+    with open(obtwin.__file__[: -len("obtwin.py")] + "obkernels.pyi") as stub:
+        lines = stub.read().split("\n")
+    functions = {line.split("(")[0][4:] for line in lines if line.startswith("def ")}
+    methods = {line.split("(")[0][8:] for line in lines if line.startswith("    def ")}
+    assert functions | {"Model", "KERNEL_VERSION"} == {
+        name for name in dir(obkernels) if not name.startswith("__")
+    }
+    native = {name for name in dir(obkernels.Model) if not name.startswith("__")}
+    assert methods - {"__init__"} == native
+    assert native <= set(dir(obtwin.Model))

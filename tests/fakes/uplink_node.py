@@ -63,6 +63,7 @@ class Node:
         pace = Pace(base_ms=50, cap_ms=job.get("cap_ms", 500), status_ms=1000)
         self.uplink = Uplink(client, self.outbox, identity, pace, random.randint)
         self.slowest_step_ms = 0
+        self.turns = 0
         self.start = time.ticks_ms()
 
     def status(self):
@@ -115,16 +116,15 @@ class Node:
     def run(self):
         """Work until stopped."""
         finished_ms = None
-        turn = 0
         while True:
             self.step()
             if self.job["rate"]:
                 time.sleep_ms(1)
-            turn += 1
+            self.turns += 1
             done = self.outbox.next_seq >= self.job["count"] and not self.outbox.queued()
             if done and finished_ms is None:
                 finished_ms = time.ticks_diff(time.ticks_ms(), self.start)
-            if turn % 100 == 0 and self.is_stopped():
+            if self.turns % 100 == 0 and self.is_stopped():
                 break
         self.uplink.close()
         return finished_ms
@@ -146,6 +146,7 @@ def main():
         "refusals": node.uplink.refusals,
         "last_error": node.uplink.last_error,
         "slowest_step_ms": node.slowest_step_ms,
+        "turns": node.turns,
     }
     print(json.dumps(report))
 

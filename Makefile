@@ -52,9 +52,10 @@ natmod: $(DEMO_VENV)  ## Build the native module for ARCH: x64, armv6m, armv7ems
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
 
-fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers, and plant a bug it must find
+fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a planted bug must show), noise to MQTT
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)
 	$(BIN)/python tests/fuzz/fuzz.py --planted
+	$(BIN)/micropython tests/fuzz/fuzz_mqtt.py
 
 fuzz-long:  ## The same for 20 million models: about half an hour
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000

@@ -138,7 +138,11 @@ class Reconciler:
             self._open_ends.add(self._latest_boot)
 
     def seen_status(self, epoch: int, next_seq: int) -> None:
-        """Note what a status message says; only a host that knows nothing else needs it."""
+        """Note what the latest status message says.
+
+        It tells a host that knows nothing else what to ask for, and shows that a device began
+        again with a smaller epoch.
+        """
         self._hint = (epoch, next_seq)
 
     def tick(self, now_s: float) -> list[Numbered]:
@@ -193,8 +197,7 @@ class Reconciler:
         key = self._key(received.epoch, received.first_seq)
         if self._next is None:
             self._next = key
-        if received.count == 0 and not dup and key < self._end():
-            # The next number cannot be one that was used: the device began again.
+        if not dup and self._has_begun_again(received, key):
             key = self._reset(received.epoch, received.first_seq)
         self._latest_boot = max(self._latest_boot, key.boot)
         items = [
@@ -222,10 +225,11 @@ class Reconciler:
             self.unanchored += 1
             self.disconnected()
             return
-        epoch = _epoch(key.boot)
+        item = Numbered(_epoch(key.boot), key.seq, byte, now_s, None, now_s)
         if self._next is not None and key.boot < self._next.boot:
-            key = self._reset(epoch, key.seq)
-        self._accept(key, Numbered(epoch, key.seq, byte, now_s, None, now_s))
+            self._suspect([item])
+        else:
+            self._accept(key, item)
         self._live = _Key(key.boot, key.seq + 1)
         self._open_ends.discard(key.boot)  # what is missing before it is a gap with an end
 
@@ -253,25 +257,36 @@ class Reconciler:
             self.duplicates += 1
 
     def _suspect(self, items: list[Numbered]) -> None:
-        """Keep decisions of an epoch that seemed to be over.
+        """Leave out decisions of an epoch that is over, but keep them for `_reset`.
 
-        Most of the time somebody asked for them again. A device that lost its memory counts its
-        boots from 1 again: an anchor or a live byte of that epoch gives it away.
+        Somebody asked for them again, unless the device turns out to have begun anew.
         """
         self.duplicates += len(items)
         if items and sum(map(len, self._suspects.values())) < self._max_held:
             known = self._suspects.setdefault(items[0].epoch, {})
             known.update({item.seq: item for item in items})
 
-    def _reset(self, epoch: int, live_seq: int) -> _Key:
-        """Take a smaller epoch for a later one from now on; return the next live byte's key."""
+    def _has_begun_again(self, received: batch.Batch, key: _Key) -> bool:
+        """Return whether the device lost its memory and counts its boots anew.
+
+        An anchor says which number comes next, and that cannot be one that was used. A batch of an
+        epoch that was over says it when the device's last status named that epoch.
+        """
+        assert self._next is not None
+        if received.count == 0:
+            return key < self._end()
+        is_current = self._hint is not None and self._hint[0] == received.epoch
+        return key.boot < self._next.boot and is_current
+
+    def _reset(self, epoch: int, seq: int) -> _Key:
+        """Take a smaller epoch for a later one from now on; return the key of its number `seq`."""
         self.resets += 1
         self._latest_boot += (epoch - self._latest_boot - 1) % _EPOCHS + 1
         for item in self._suspects.pop(epoch, {}).values():
             self.duplicates -= 1
             self._accept(_Key(self._latest_boot, item.seq), item)
         self._suspects.clear()
-        return _Key(self._latest_boot, live_seq)
+        return _Key(self._latest_boot, seq)
 
     def _skip(self, gap: Gap | None, key: _Key) -> None:
         """Go on towards `key`, which arrived, past the gap before it."""

@@ -251,13 +251,24 @@ def test_sequence_numbers_end() -> None:
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 49])
-def test_a_device_that_lost_its_memory_begins_again(epoch: int) -> None:
+@pytest.mark.parametrize("proof", ["status", "anchor"])
+def test_a_device_that_lost_its_memory_begins_again(epoch: int, proof: str) -> None:
     feeder = Feeder()
+    feeder.reconciler.seen_status(50, 0)
     feeder.batch(50, 0, b"ab")
-    feeder.batch(epoch, 0, b"xy")  # someone else's resend, or a device that begins again?
-    assert feeder.take() == numbered(50, 0, b"ab")
-    feeder.live(b"z")  # only the epoch that runs has live bytes
-    assert feeder.take() == numbered(epoch, 0, b"xyz")
+    if proof == "status":
+        feeder.reconciler.seen_status(epoch, 2)
+        feeder.batch(epoch, 0, b"xy")
+        feeder.live(b"z")
+    else:
+        feeder.batch(epoch, 0, b"xy")  # someone else's resend, or a device that begins again?
+        feeder.live(b"z")
+        assert feeder.take() == numbered(50, 0, b"ab")
+        feeder.batch(epoch, 3)  # only the epoch that runs has anchors
+        feeder.live(b"!")
+        assert feeder.take() == numbered(epoch, 0, b"xyz!")
+        feeder.got = numbered(50, 0, b"ab") + numbered(epoch, 0, b"xyz")
+    assert feeder.take() == numbered(50, 0, b"ab") + numbered(epoch, 0, b"xyz")
     feeder.batch(epoch + 1, 0, b"p")
     assert feeder.take() == numbered(epoch + 1, 0, b"p")
     assert feeder.reconciler.resets == 1 and feeder.reconciler.duplicates == 0
@@ -274,9 +285,11 @@ def test_a_device_that_lost_its_memory_in_its_first_epoch_begins_again() -> None
 
 def test_an_old_epoch_sent_again_is_dropped() -> None:
     feeder = Feeder()
+    feeder.reconciler.seen_status(2, 2)
     feeder.batch(1, 0, b"ab")
     feeder.batch(2, 0, b"cd")
-    feeder.batch(1, 0, b"ab")
+    feeder.batch(1, 0, b"a")
+    feeder.live(b"b")  # the last one sent again may come alone, as a byte
     feeder.batch(2, 0, b"cd")
     feeder.live(b"e")
     assert feeder.got == numbered(1, 0, b"ab") + numbered(2, 0, b"cde")
@@ -353,6 +366,8 @@ class World:
 
     def connect(self) -> None:
         self.linked = True
+        self.counted = (0, 0)
+        self.monitor.seen_status(self.epoch, self.next_seq)
         if self.sent == len(self.stored):
             self.publish("b", batch.pack_anchor(self.epoch, self.next_seq))
         self.send_backlog()
@@ -361,7 +376,10 @@ class World:
         while self.linked and self.sent < len(self.stored):
             waiting = self.stored[self.sent : self.sent + self.rng.randrange(1, 40)]
             rows = [(epoch, self.made[epoch, seq], 0, seq, seq, 0) for epoch, seq in waiting]
-            self.publish("b", batch.pack(rows[: batch.span(rows)]))
+            if self.sent == len(self.stored) - 1 and waiting[0] == self.counted:
+                self.publish("r", bytes([rows[0][1]]))
+            else:
+                self.publish("b", batch.pack(rows[: batch.span(rows)]))
 
     def reboot(self) -> None:
         self.linked = False

@@ -168,13 +168,20 @@ def _fetch_from_index(package: str, version: str, filename: str, part: Path, tar
 
 def _index_arguments() -> dict[str, str]:
     """Arguments that make the client ask the same index as pip; empty for pip's default."""
-    url = os.environ.get("PIP_INDEX_URL")
-    if not url:
-        asked = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        url = asked.stdout.strip() if asked.returncode == 0 else ""
+    url = os.environ.get("PIP_INDEX_URL") or _configured_index()
     return {"endpoint": url} if url else {}
+
+
+def _configured_index() -> str | None:
+    # `list`, since pip 23.0's `get` does not look into $PIP_CONFIG_FILE.
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in asked.stdout.splitlines():
+        key, _, value = line.partition("=")
+        if key == "global.index-url":
+            return value.strip("'\"")
+    return None

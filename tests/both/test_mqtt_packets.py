@@ -110,7 +110,7 @@ def test_reader_refuses_a_length_before_it_reads_what_it_announces():
     reader.reset()
     assert refused(reader.read, Stream(b"\x30\x63").readinto)
     reader.reset()
-    assert refused(reader.read, Stream(b"\x30\x80\x80\x80\x80\x01").readinto)
+    assert refused(reader.read, Stream(b"\x30\x80\x80\x80\x80\x00").readinto)
     reader.reset()
     assert reader.read(Stream(b"\x30\x62" + bytes(98)).readinto)
 

@@ -184,6 +184,49 @@ def test_keepalive_listens_also_while_it_sends():
     assert sock.writes.count(b"\xc0\x00") == 1  # hears nothing, though it sends all the time
 
 
+def test_keepalive_pings_also_while_it_listens():
+    client, sock, clock, _ = open_client(keepalive=10)
+    for _ in range(10):
+        clock.now += 495
+        sock.feed(b"\x30\x04\x00\x01tx")
+        client.poll()
+    assert sock.writes.count(b"\xc0\x00") == 1  # the broker counts what it hears, not what it says
+
+
+def test_reply_to_something_else_is_passed_over():
+    client, sock, _, _ = open_client()
+    client.publish_start("t", b"x")
+    sock.feed(b"\x40\x02\x00\x02")
+    sock.feed(b"\x90\x03\x00\x01\x01")
+    client.poll()
+    assert client.awaits == 1
+    sock.feed(b"\x40\x02\x00\x01")
+    client.poll()
+    assert client.awaits == 0
+
+
+def test_rest_of_a_packet_has_a_deadline():
+    client, sock, clock, _ = open_client()
+    sock.feed(b"\x30\x06\x00\x01t")
+    client.poll()
+    clock.now += LIMITS.read_ms - 100
+    sock.feed(b"a")
+    client.poll()
+    clock.now += 100
+    expect_oserror(ETIMEDOUT, client.poll)
+
+
+def test_packet_id_wraps():
+    client, sock, _, _ = open_client()
+    client.pid = 65534
+    for packet_id in (65535, 1):
+        client.publish_start("t", b"x")
+        assert client.awaits == packet_id
+        sock.feed(bytes((0x40, 2, packet_id >> 8, packet_id & 255)))
+        client.poll()
+        assert client.awaits == 0
+
+
 def test_every_failure_closes_the_socket():
     for bad in (b"\x20\x02\x00\x05", b"\x20\x02\x00\x03", b"\x00\x00", b"\xff\xff\xff\xff\xff"):
         clock = Clock()

@@ -259,14 +259,14 @@ def test_resend_during_a_byte_waits_for_its_acknowledgement():
     node.decide()
     node.steps(2)
     node.sent()
-    node.net.send(PREFIX + "/cmd", messages.pack_resend(1, 1))
-    node.net.send(PREFIX + "/cmd", messages.pack_resend(1, 0))
+    for seq in (1, 0, 1):
+        node.net.send(PREFIX + "/cmd", messages.pack_resend(1, seq))
     node.steps(3)
     assert node.sent() == []
     node.net.answers = True
     node.net.sockets[0].feed(b"\x40\x02\x00\x06")
     node.steps(4)
-    assert node.sent() == ["b1:0+2"], "the earliest of two commands covers the other"
+    assert node.sent() == ["b1:0+2"], "the earliest command covers the others"
 
 
 def test_commands_that_are_none_are_counted_and_passed_over():

@@ -90,7 +90,8 @@ def _joined(trees: list[tuple[list[list[Any]], list[Any]]]) -> EmlearnForest:
     takes most of a search over settings.
     """
     nodes: list[list[Any]] = []
-    roots, leaves = [], []
+    roots: list[int] = []
+    leaves: list[Any] = []
     for tree, tree_leaves in trees:
         first, first_leaf = len(nodes), len(leaves)
         roots.append(first)

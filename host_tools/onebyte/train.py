@@ -78,6 +78,9 @@ def load_table(recipe: Recipe) -> tuple[datasets.Dataset, FeatureTable]:
     """Load the recordings and compute every candidate feature of every window."""
     dataset = datasets.load(recipe)
     windows = datasets.cut_windows(dataset, recipe)
+    n_short = len(dataset.recordings) - len(np.unique(windows.recordings))
+    if n_short:
+        dataset.notes.append(f"{n_short} recordings are shorter than a window and were not used")
     mirrored = None
     if recipe.mirror:
         sign = np.array([-1 if name in recipe.mirror else 1 for name in recipe.channel_names])

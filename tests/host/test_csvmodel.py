@@ -9,7 +9,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from formats import model as model_format
 from formats.errors import OnebyteError
-from onebyte import csvmodel, quantize
+from onebyte import cli, csvmodel, quantize
 from onebyte.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +119,25 @@ def test_replace_trees_keeps_the_model_and_proves_it_anew() -> None:
     for class_id, confidence, _, features in model.golden_vectors:
         said = fewer.predict(np.array([features], dtype=np.int16))
         assert (said.class_id[0], said.confidence[0]) == (class_id, confidence)
+
+
+def test_export_and_convert_commands_are_inverse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = ROOT / "models" / "exercise"
+    base, trees, out = folder / "model.obm", tmp_path / "trees.csv", tmp_path / "out.obm"
+    assert cli.main(["export", str(folder), str(trees), "--csv"]) == 0
+    assert cli.main(["convert", str(base), str(trees), str(out)]) == 0
+    assert out.read_bytes() == base.read_bytes()
+    trees.write_text(trees.read_text().replace("c,7", "c,8"))
+    assert cli.main(["convert", str(base), str(trees), str(out)]) == 2
+    assert cli.main(["convert", str(base), str(tmp_path / "none.csv"), str(out)]) == 2
+    assert cli.main(["export", str(folder), str(out)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3
+    assert "trees.csv, line 4: a leaf needs 8 votes" in errors[0]
+    assert "none.csv: No such file" in errors[1]
+    assert "either --csv or --recording" in errors[2]
 
 
 def test_replace_trees_refuses_other_sizes_and_no_model() -> None:

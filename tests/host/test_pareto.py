@@ -8,7 +8,7 @@ import numpy as np
 import own_data
 import pytest
 
-from onebyte import pareto, recipe, train
+from onebyte import cli, pareto, recipe, train
 from onebyte.pareto import Point, Setting
 
 SETTINGS = [Setting(4, 3, 8, 0), Setting(4, 3, 8, 4), Setting(8, 5, 8, 4)]
@@ -86,6 +86,20 @@ def test_write_leaves_table_summary_and_plot(tmp_path: Path) -> None:
     assert summary["smallest_0.80"]["model_bytes"] == 1000
     assert summary["nested"]["choices"]["ben"]["features"] == 4
     assert (tmp_path / "pareto.png").stat().st_size > 0
+
+
+def test_command_prints_the_front_and_the_nested_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = own_data.write_model_folder(tmp_path)
+    monkeypatch.setattr(pareto, "grid", lambda loaded: SETTINGS)
+    monkeypatch.setattr(pareto, "nested_grid", lambda loaded: SETTINGS[1:])
+    assert cli.main(["pareto", str(folder), "--nested", "--jobs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "smallest with macro F1 0.80: " in printed
+    assert "nested choice within 262144 bytes: macro F1 " in printed
+    summary = json.loads((folder / "pareto.json").read_text())
+    assert set(summary["nested"]["choices"]) == set(own_data.PEOPLE)
 
 
 def test_grid_asks_for_no_more_features_than_there_are(tmp_path: Path) -> None:

@@ -119,6 +119,14 @@ def test_a_model_over_its_limit_is_refused(
     assert error.count("\n") == 1
 
 
+def test_recordings_shorter_than_a_window_are_mentioned(tmp_path: Path) -> None:
+    folder = own_data.write_model_folder(tmp_path)
+    short = own_data.samples_of("walking", "anna", seconds=1)
+    own_data.write_csv(folder / "data" / "anna" / "walking_2.csv", short)
+    dataset, _ = train.load_table(recipe.load(folder))
+    assert dataset.notes[-1] == "1 recordings are shorter than a window and were not used"
+
+
 def test_an_unknown_demo_group_is_refused(tmp_path: Path) -> None:
     text = own_data.RECIPE.replace('group = "ben"', 'group = "eve"')
     loaded = recipe.load(own_data.write_model_folder(tmp_path, text))

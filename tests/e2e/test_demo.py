@@ -4,6 +4,8 @@ import io
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from small_model import small_model
 
 from formats import result
 from onebyte import datasets, demo, device, playback, recipe, script, toolchain
-from onebyte.broker import KINDS, Broker, find_mosquitto
+from onebyte.broker import KINDS, Broker, check_port_free, find_mosquitto
 from onebyte.errors import UserError
 from onebyte.monitor import Note
 
@@ -99,6 +101,28 @@ def test_demo_leaves_no_process_and_no_folder_behind(folder: Path) -> None:
     with Broker(port=int(port[1])):
         pass  # would be refused if the demo's broker still had it
     assert not (toolchain.ROOT / "build" / "demo" / "node").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_demo_that_is_interrupted_takes_everything_down(
+    number: int, code: int, folder: Path
+) -> None:
+    command = [sys.executable, "-m", "onebyte.cli", "demo", "--model", str(folder), "--speed", "1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        port = next(int(line.rsplit(":", 1)[1]) for line in lines if line.startswith("broker:"))
+        next(line for line in lines if "0x" in line)
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = " ".join(task.read_text() for task in tasks).split()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.strip()) == (code, "")
+    check_port_free(port)
+    assert len(children) == 2, "broker and node"
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 
 def test_demo_keeps_the_node_when_asked(folder: Path) -> None:

@@ -38,7 +38,10 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
     from onebyte import demo, device, playback, toolchain
     from onebyte.broker import Broker
 
-    scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds)
+    model_folder = model_folder or toolchain.ROOT / _DEFAULT_MODEL
+    console = Console()
+    with console.status("loading the recordings; the first time they are fetched"):
+        scene = demo.prepare(model_folder, seconds)
     folder = toolchain.ROOT / "build" / "demo"
     script = scene.script
     click.echo(f"model: {scene.model_path}, trained without group {scene.group}")
@@ -48,7 +51,7 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
     )
     with Broker() as broker:
         click.echo(f"broker: {broker.kind} on {broker.address}")
-        lines = demo.DemoLines(scene, Console())
+        lines = demo.DemoLines(scene, console)
         part, took_s = demo.perform(scene, broker, folder / "node", speed, lines)
     demo.draw(scene, part, folder / "timeline.png")
     n_undecided = demo.decided(part).count(None)

@@ -68,6 +68,8 @@ class Broker:
         self._tls = tls
         self._keep = folder
         self._folder: Path | None = None
+        # Removed at the program's end, too, should nobody call stop().
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._child: Child | None = None
 
     @property
@@ -80,7 +82,7 @@ class Broker:
         assert self._child is None, "already started"
         if self._fixed_port:
             check_port_free(self.port)
-        self._folder = self._keep or Path(tempfile.mkdtemp(prefix="onebyte-broker-"))
+        self._folder = self._keep or self._make_temporary()
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._start_process()
@@ -88,6 +90,11 @@ class Broker:
             self.stop()
             raise
         self._fixed_port = True
+
+    def _make_temporary(self) -> Path:
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="onebyte-broker-")
+        return Path(self._temporary.name)
 
     def _start_process(self) -> None:
         assert self._folder is not None
@@ -107,8 +114,9 @@ class Broker:
     def stop(self) -> None:
         """Stop the process and remove its temporary folder. May be called twice."""
         self._stop_process()
-        if self._folder is not None and self._keep is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
         self._folder = None
 
     def _stop_process(self) -> None:

@@ -19,7 +19,7 @@ from onebyte.device import Node, NodeOptions
 from onebyte.display import Display, confidence_bar
 from onebyte.errors import UserError
 from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import Decision, Monitor, Note
+from onebyte.monitor import SUBSCRIBED, Decision, Monitor, Note
 from onebyte.script import Script, accuracy, cut, make_script
 from onebyte.timeline import Timeline, TimelinePoint, write_timeline
 
@@ -152,7 +152,7 @@ def perform(
     options = NodeOptions(broker.host, broker.port, _TENANT, _DEVICE, speed)
     node = Node(folder, options, scene.model_file, scene.script.recording)
     part = playback.Part(node, scene.script)
-    topics = [f"ob/{_TENANT}/{_DEVICE}/{kind}" for kind in playback.SUBSCRIBED]
+    topics = [f"ob/{_TENANT}/{_DEVICE}/{kind}" for kind in SUBSCRIBED]
     with Link(BrokerSettings(broker.host, broker.port), topics) as link, display:
         seconds = playback.play([part], link, Monitor(), display.show)
     return part, seconds

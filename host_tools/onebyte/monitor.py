@@ -10,7 +10,9 @@ from formats.errors import OnebyteError
 from onebyte.link import Message
 from onebyte.reconcile import Numbered, Reconciler
 
-__all__ = ["Decision", "Device", "Monitor", "Note"]
+__all__ = ["SUBSCRIBED", "Decision", "Device", "Monitor", "Note"]
+
+SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
 
 _META_WAIT_S = 3.0
 _FIRST_ASK_S = 5.0

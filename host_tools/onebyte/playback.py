@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from formats import topics
 from onebyte.device import Node
 from onebyte.link import Link
 from onebyte.monitor import Decision, Monitor, Note
 from onebyte.script import Script
 
-__all__ = ["SUBSCRIBED", "Part", "play", "summary"]
-
-SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
+__all__ = ["Part", "play", "summary"]
 
 _FIRST_EPOCH = 1
 _POLL_S = 0.05

@@ -13,7 +13,7 @@ from onebyte.broker import Broker
 from onebyte.device import Node, NodeOptions
 from onebyte.errors import UserError
 from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import Monitor
+from onebyte.monitor import SUBSCRIBED, Monitor
 from onebyte.script import Script, cut, make_script
 
 __all__ = ["Plan", "make_scripts", "run"]
@@ -90,7 +90,7 @@ def run(
             options = NodeOptions(host, port, _TENANT, name, plan.speed)
             node = Node(folder / name, options, model_file, script.recording)
             parts.append(playback.Part(node, script))
-        filters = [f"ob/{_TENANT}/+/{kind}" for kind in playback.SUBSCRIBED]
+        filters = [f"ob/{_TENANT}/+/{kind}" for kind in SUBSCRIBED]
         with Link(BrokerSettings(host, port), filters) as link:
             monitor = Monitor()
             seconds = playback.play(parts, link, monitor)

@@ -10,9 +10,8 @@ from formats import topics
 from onebyte.arguments import TopicName, broker_options
 from onebyte.display import Display, JsonLines, LiveTable, PlainLines
 from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import Decision, Monitor, Note
+from onebyte.monitor import SUBSCRIBED, Decision, Monitor, Note
 
-_SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
 _POLL_S = 0.2
 
 
@@ -47,7 +46,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands every option over as a para
     Example: onebyte monitor --broker localhost
              onebyte monitor --broker broker.example:8883 --tls-ca ca.pem --user anna --json
     """
-    filters = [f"ob/{tenant or '+'}/{device or '+'}/{kind}" for kind in _SUBSCRIBED]
+    filters = [f"ob/{tenant or '+'}/{device or '+'}/{kind}" for kind in SUBSCRIBED]
     monitor = Monitor()
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     n_left = count

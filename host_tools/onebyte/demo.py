@@ -136,7 +136,7 @@ class DemoLines(Display):
 
 
 def perform(
-    scene: Scene, broker: Broker, folder: Path, speed: float, display: Display
+    scene: Scene, broker: Broker, folder: Path, speed: int, display: Display
 ) -> tuple[playback.Part, float]:
     """Run the node against the broker and return what became of it, and the seconds it took.
 

@@ -32,7 +32,7 @@ class NodeOptions:
     port: int
     tenant: str
     device: str
-    speed: float
+    speed: int
     user: str = ""
     password: str = ""
 

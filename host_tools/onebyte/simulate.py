@@ -36,7 +36,7 @@ class Plan:
     model_folder: Path
     n_nodes: int
     seconds: float
-    speed: float
+    speed: int
 
     def read_model(self) -> bytes:
         """Return the model file.

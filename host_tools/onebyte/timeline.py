@@ -63,6 +63,16 @@ class Timeline:
     segment_starts: Sequence[int] = ()
     has_levels: bool = True
 
+    @property
+    def unit(self) -> tuple[str, float]:
+        """Name and seconds of the unit of the time axis."""
+        return ("minutes", 60.0) if len(self.points) * self.hop_s > 180 else ("seconds", 1.0)
+
+    @property
+    def hop(self) -> float:
+        """Distance of two windows in units of the time axis."""
+        return self.hop_s / self.unit[1]
+
 
 def write_timeline(path: Path, timeline: Timeline) -> None:
     """Write the picture as PNG: truth band, decision band, errors, confidence and novelty."""
@@ -79,8 +89,8 @@ def write_timeline(path: Path, timeline: Timeline) -> None:
         _draw_errors(axes[2], timeline)
         if timeline.has_levels:
             _draw_confidence(axes[3], timeline)
-        axes[-1].set_xlabel("minutes of recording")
-        axes[-1].set_xlim(0, len(timeline.points) * timeline.hop_s / 60)
+        axes[-1].set_xlabel(f"{timeline.unit[0]} of recording")
+        axes[-1].set_xlim(0, len(timeline.points) * timeline.hop)
         figure.legend(
             handles=_legend(timeline, colors), loc="outside lower center", ncols=6, frameon=False
         )
@@ -117,10 +127,10 @@ def _draw_band(
         cmap=colormap,
         vmin=-0.5,
         vmax=n_classes + 1.5,
-        extent=(0, len(values) * timeline.hop_s / 60, 0, 1),
+        extent=(0, len(values) * timeline.hop, 0, 1),
     )
     for start in timeline.segment_starts:
-        axes.axvline(start * timeline.hop_s / 60, color="white", linewidth=1.2)
+        axes.axvline(start * timeline.hop, color="white", linewidth=1.2)
     _name_row(axes, name)
 
 
@@ -134,21 +144,21 @@ def _draw_errors(axes: Axes, timeline: Timeline) -> None:
         cmap=ListedColormap([(0.95, 0.95, 0.95), (0.0, 0.0, 0.0)]),
         vmin=0,
         vmax=1,
-        extent=(0, len(wrong) * timeline.hop_s / 60, 0, 1),
+        extent=(0, len(wrong) * timeline.hop, 0, 1),
     )
     _name_row(axes, "wrong class")
 
 
 def _draw_confidence(axes: Axes, timeline: Timeline) -> None:
     points = timeline.points
-    minutes = (np.arange(len(points)) + 0.5) * timeline.hop_s / 60
+    at = (np.arange(len(points)) + 0.5) * timeline.hop
     levels = np.array([p.level if p.class_id >= 0 else np.nan for p in points], dtype=float)
     for start, end in _spans(timeline):
-        axes.step(minutes[start:end], levels[start:end], where="mid", color="0.35", linewidth=0.9)
+        axes.step(at[start:end], levels[start:end], where="mid", color="0.35", linewidth=0.9)
     novel = np.array([p.novel for p in points], dtype=bool)
-    axes.plot(minutes[novel], np.full(novel.sum(), _N_LEVELS - 0.3), **_NOVEL_MARK)
+    axes.plot(at[novel], np.full(novel.sum(), _N_LEVELS - 0.3), **_NOVEL_MARK)
     fault = np.array([p.class_id < 0 and p.reason > 0 for p in points], dtype=bool)
-    axes.plot(minutes[fault], np.full(fault.sum(), -0.4), **_FAULT_MARK)
+    axes.plot(at[fault], np.full(fault.sum(), -0.4), **_FAULT_MARK)
     axes.set_ylim(-0.8, _N_LEVELS + 0.1)
     axes.set_yticks(range(0, _N_LEVELS, 1))
     axes.set_ylabel("confidence level")

@@ -154,7 +154,7 @@ def test_demo_draws_a_lost_window_as_undecided(scene: demo.Scene, tmp_path: Path
 
 
 def _options() -> device.NodeOptions:
-    return device.NodeOptions("127.0.0.1", 1, "t", "d", 1.0)
+    return device.NodeOptions("127.0.0.1", 1, "t", "d", 1)
 
 
 def test_expected_bytes_start_afresh_in_each_segment(scene: demo.Scene) -> None:

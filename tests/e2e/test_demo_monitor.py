@@ -37,7 +37,7 @@ def running(node: Node) -> Iterator[None]:
         node.stop()
 
 
-def make_node(scene: demo.Scene, broker: Broker, folder: Path, speed: float) -> Node:
+def make_node(scene: demo.Scene, broker: Broker, folder: Path, speed: int) -> Node:
     options = NodeOptions(broker.host, broker.port, "home", "ben", speed)
     return Node(folder / "node", options, scene.model_file, scene.script.recording)
 
@@ -110,7 +110,7 @@ def test_monitor_that_starts_late_asks_for_what_the_node_still_has(
     scene: demo.Scene, tmp_path: Path
 ) -> None:
     expected = scene.script.expected
-    with Broker() as broker, running(make_node(scene, broker, tmp_path, 1.5)):
+    with Broker() as broker, running(make_node(scene, broker, tmp_path, 1)):
         time.sleep(3)
         with MonitorProcess(broker, tmp_path) as monitor:
             monitor.wait_for_note("home/ben: online")
@@ -128,7 +128,7 @@ def test_monitor_and_node_survive_a_restart_of_the_broker(
     expected = scene.script.expected
     with Broker("mosquitto") as broker, MonitorProcess(broker, tmp_path) as monitor:
         wait_until_subscribed(broker, monitor)
-        with running(make_node(scene, broker, tmp_path, 1.5)):
+        with running(make_node(scene, broker, tmp_path, 1)):
             found = monitor.decisions(6)
             broker.kill()
             time.sleep(1)

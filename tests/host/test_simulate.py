@@ -63,7 +63,7 @@ def test_accuracy_counts_undecided_as_wrong() -> None:
 
 
 def part(tmp_path: Path, *expected: int) -> Part:
-    node = Node(tmp_path, NodeOptions("127.0.0.1", 1, "t", "d", 1.0), b"", b"")
+    node = Node(tmp_path, NodeOptions("127.0.0.1", 1, "t", "d", 1), b"", b"")
     return Part(node, Script(b"", 1.0, expected, tuple(0 for _ in expected), (0,)))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 _DEFAULT_MODEL = Path("models/exercise")
-_DEFAULT_SPEED = 30.0
+_DEFAULT_SPEED = 30
 
 
 @click.command()
@@ -17,14 +17,14 @@ _DEFAULT_SPEED = 30.0
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0, 1e6),
+    type=click.IntRange(0, 1_000_000),
     default=_DEFAULT_SPEED,
     show_default=True,
     help="Times real time; 0 as fast as the node can.",
 )
 @click.option("--seconds", type=click.FloatRange(5), help="Play only so much of the recording.")
 @click.option("--keep", is_flag=True, help="Keep the node's folder with its outbox and log.")
-def command(model_folder: Path | None, speed: float, seconds: float | None, keep: bool) -> int:
+def command(model_folder: Path | None, speed: int, seconds: float | None, keep: bool) -> int:
     """Run broker, sensor node and host, and compare every byte.
 
     The node is the firmware on MicroPython's unix port; it plays the recording of a person whom
@@ -47,7 +47,7 @@ def command(model_folder: Path | None, speed: float, seconds: float | None, keep
     click.echo(f"model: {scene.model_path}, trained without group {scene.group}")
     click.echo(
         f"node: plays {script.duration_s / 60:.1f} minutes of group {scene.group}, "
-        f"{len(script.expected)} windows, at {speed:g} times real time"
+        f"{len(script.expected)} windows, at {speed} times real time"
     )
     with Broker() as broker:
         click.echo(f"broker: {broker.kind} on {broker.address}")

@@ -35,8 +35,8 @@ _DEFAULT_PORT = 1883
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0, 1e6),
-    default=10.0,
+    type=click.IntRange(0, 1_000_000),
+    default=10,
     show_default=True,
     help="Times real time; 0 as fast as the nodes can.",
 )
@@ -45,7 +45,7 @@ def command(
     broker: tuple[str, int | None] | None,
     model_folder: Path | None,
     seconds: float,
-    speed: float,
+    speed: int,
 ) -> int:
     """Run simulated nodes against a broker, every byte checked.
 
@@ -59,7 +59,7 @@ def command(
 
     plan = simulate.Plan(model_folder or toolchain.ROOT / _DEFAULT_MODEL, nodes, seconds, speed)
     scripts = simulate.make_scripts(plan)
-    click.echo(f"{nodes} nodes play {seconds:g} s each at {speed:g} times real time")
+    click.echo(f"{nodes} nodes play {seconds:g} s each at {speed} times real time")
     with tempfile.TemporaryDirectory(prefix="onebyte-nodes-") as folder:
         address = None if broker is None else (broker[0], broker[1] or _DEFAULT_PORT)
         parts, took_s = simulate.run(plan, scripts, address, Path(folder))

@@ -57,9 +57,7 @@ def main() -> int:
     if node.model_error:
         print("onebyte node: model refused:", node.model_error)
     run(node, board)
-    summary = node.summary()
-    summary["kernels"] = board.kernels.__name__
-    print(json.dumps(summary))
+    print(json.dumps(node.summary()))
     return 0
 
 

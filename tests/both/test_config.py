@@ -23,9 +23,9 @@ def _refused(code, **changes):
 
 
 def test_defaults_and_given_values():
-    made = config.Config(_with(keepalive_s=5, replay_speed=0.5, broker_user="ü" * 127))
+    made = config.Config(_with(keepalive_s=5, replay_speed=30, broker_user="ü" * 127))
     assert made.keepalive_s == 5
-    assert made.replay_speed == 0.5
+    assert made.replay_speed == 30
     assert made.device == "node-1"
     for key in config.KEYS:
         assert hasattr(made, key)
@@ -71,7 +71,7 @@ def test_refuses_values_beyond_the_range_and_names_it():
             _refused(errors.CONFIG_RANGE, **{key: "a" * (spec[3] + 1)})
         elif spec[0] == "choice":
             assert spec[2][0] in _refused(errors.CONFIG_RANGE, **{key: "never"})
-    _refused(errors.CONFIG_RANGE, replay_speed=float("nan"))
+    _refused(errors.CONFIG_TYPE, replay_speed=0.5)
     _refused(errors.CONFIG_RANGE, broker_user="ü" * 128)
 
 
@@ -97,10 +97,12 @@ def test_load():
     try:
         for text, code in (
             (b"{", errors.CONFIG_SYNTAX),
+            (b'{"tenant":"lab" "device":"a"}', errors.CONFIG_SYNTAX),
+            (b'{"tenant":"lab","tenant":"b"}', errors.CONFIG_SYNTAX),
             (b"[]", errors.CONFIG_SYNTAX),
             (b'"\xff"', errors.CONFIG_SYNTAX),
             (b" " * 8193, errors.CONFIG_SYNTAX),
-            (b"{}", errors.CONFIG_MISSING),
+            (b"{}", errors.CONFIG_SYNTAX),
         ):
             with open(path, "wb") as file:
                 file.write(text)

@@ -75,7 +75,7 @@ class UplinkNode:
 class FirmwareNode:
     """firmware/main.py with a real model, playing a recording of noise; it ends by itself."""
 
-    def __init__(self, folder: Path, port: int, n_windows: int, speed: float) -> None:
+    def __init__(self, folder: Path, port: int, n_windows: int, speed: int) -> None:
         folder.mkdir()
         model_file = (toolchain.ROOT / "models" / "exercise" / "model.obm").read_bytes()
         model = parse_model(model_file)

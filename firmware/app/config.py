@@ -92,9 +92,7 @@ def load(path: str) -> Config:
     try:
         values = flatjson.parse(text, _MAX_FILE_BYTES)
     except errors.OnebyteError as error:
-        raise errors.OnebyteError(
-            errors.CONFIG_SYNTAX, "%s: %s" % (path, error.detail)
-        ) from None
+        raise errors.OnebyteError(errors.CONFIG_SYNTAX, "%s: %s" % (path, error.detail)) from None
     return Config(values)
 
 

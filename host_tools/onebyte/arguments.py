@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from onebyte.errors import UserError
-from onebyte.link import BrokerSettings
+from onebyte.receiver.link import BrokerSettings
 
 PASSWORD_VARIABLE = "ONEBYTE_PASSWORD"
 _PORT = 1883

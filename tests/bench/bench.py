@@ -17,7 +17,8 @@ import emlearn
 import numpy as np
 
 from formats import model, model_pack
-from onebyte import quantize, toolchain
+from onebyte import toolchain
+from onebyte.training import quantize
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"

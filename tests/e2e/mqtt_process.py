@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from onebyte.broker import find_mosquitto
+from onebyte.simulation.broker import find_mosquitto
 
 PROBE = Path(__file__).parents[1] / "fakes" / "mqtt_probe.py"
 MICROPYTHON = Path(sys.executable).with_name("micropython")

@@ -14,7 +14,7 @@ import pytest
 from mqtt_process import need_mosquitto
 from uplink_process import FirmwareNode, Host, UplinkNode
 
-from onebyte.broker import Broker
+from onebyte.simulation.broker import Broker
 
 N_DECISIONS = 4000
 N_RESTARTS = 20

@@ -11,7 +11,7 @@ from command_line import assert_refused, onebyte, onebyte_process
 from mqtt_process import need_mosquitto
 
 from onebyte.arguments import PASSWORD_VARIABLE
-from onebyte.broker import Broker, TlsFiles
+from onebyte.simulation.broker import Broker, TlsFiles
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,12 @@ from rich.console import Console
 from small_model import small_model
 
 from formats import result
-from onebyte import datasets, demo, device, playback, recipe, script, toolchain
-from onebyte.broker import KINDS, Broker, check_port_free, find_mosquitto
+from onebyte import toolchain
 from onebyte.errors import UserError
-from onebyte.monitor import Note
+from onebyte.receiver.monitor import Note
+from onebyte.simulation import demo, device, playback, script
+from onebyte.simulation.broker import KINDS, Broker, check_port_free, find_mosquitto
+from onebyte.training import datasets, recipe
 
 LAST_LINE = re.compile(
     r"demo: windows=(\d+) published=(\d+) received=(\d+) lost=0 wrong=0 accuracy=([01]\.\d\d)"

@@ -14,10 +14,11 @@ from mqtt_process import need_mosquitto
 from small_model import small_model
 
 from formats import messages
-from onebyte import demo, toolchain
-from onebyte.broker import Broker
-from onebyte.device import Node, NodeOptions
-from onebyte.link import BrokerSettings, Link
+from onebyte import toolchain
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.simulation import demo
+from onebyte.simulation.broker import Broker
+from onebyte.simulation.device import Node, NodeOptions
 
 TIMEOUT_S = 90
 

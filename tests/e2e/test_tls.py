@@ -9,7 +9,7 @@ from bad_broker import BadBroker, Peer
 from ca import Ca
 from mqtt_process import Report, need_mosquitto, probe_ours
 
-from onebyte.broker import Broker, TlsFiles
+from onebyte.simulation.broker import Broker, TlsFiles
 
 HOST = "broker.test"
 LIMITS = {"connect_ms": 5000, "read_ms": 2000, "write_ms": 2000}

@@ -10,7 +10,7 @@ from ca import Ca
 from mqtt_process import need_mosquitto, probe_ours
 from uplink_process import Host, UplinkNode
 
-from onebyte.broker import Broker, TlsFiles
+from onebyte.simulation.broker import Broker, TlsFiles
 
 
 @pytest.mark.parametrize(("kind", "count"), [("mosquitto", 2000), ("amqtt", 300)])

@@ -17,9 +17,10 @@ from mqtt_process import MICROPYTHON
 from formats import messages, topics
 from formats.model import parse as parse_model
 from formats.recording import pack_header
-from onebyte import device, toolchain
-from onebyte.process import Child
-from onebyte.reconcile import Numbered, Reconciler
+from onebyte import toolchain
+from onebyte.receiver.reconcile import Numbered, Reconciler
+from onebyte.simulation import device
+from onebyte.simulation.process import Child
 
 _NODE = Path(__file__).parents[1] / "fakes" / "uplink_node.py"
 _ASK_EVERY_S = 0.3

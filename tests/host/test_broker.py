@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from onebyte.broker import KINDS, Broker, check_port_free, find_mosquitto, free_port
 from onebyte.errors import UserError
-from onebyte.link import BrokerSettings, Link
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.simulation.broker import KINDS, Broker, check_port_free, find_mosquitto, free_port
 
 
 def need(kind):
@@ -101,7 +101,7 @@ def test_broker_says_why_it_did_not_start(tmp_path, monkeypatch):
 
 
 def test_broker_without_mosquitto_is_amqtt(monkeypatch):
-    monkeypatch.setattr("onebyte.broker.find_mosquitto", lambda: None)
+    monkeypatch.setattr("onebyte.simulation.broker.find_mosquitto", lambda: None)
     assert Broker().kind == "amqtt"
     with pytest.raises(UserError, match="need mosquitto"):
         Broker(users={"u": "p"})

@@ -9,8 +9,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from formats import model as model_format
 from formats.errors import OnebyteError
-from onebyte import cli, csvmodel, quantize
+from onebyte import cli
 from onebyte.errors import UserError
+from onebyte.training import csvmodel, quantize
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = "f,2 c,3 lf,0 l,0 l,2 r,0 r,2 n,0,5,1,-1 n,1,-7,-2,-1 n,1,0,-1,-2"

@@ -9,8 +9,8 @@ import numpy as np
 import own_data
 import pytest
 
-from onebyte import datasets, recipe
 from onebyte.errors import UserError
+from onebyte.training import datasets, recipe
 
 
 def npy_of(value: object, protocol: int = 4) -> bytes:

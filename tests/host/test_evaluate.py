@@ -11,8 +11,9 @@ import pytest
 
 from formats import recording as recording_format
 from formats import result
-from onebyte import calibrate, cli, datasets, evaluate, export, golden, recipe, studio, train
+from onebyte import cli
 from onebyte.errors import UserError
+from onebyte.training import calibrate, datasets, evaluate, export, golden, recipe, studio, train
 
 
 @pytest.fixture(scope="module")

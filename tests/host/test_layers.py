@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Our own packages and modules, by the first part of an import's name.
 OURS = {"formats", "pipeline", "drivers", "mqtt", "app", "obkernels", "obtwin", "onebyte", "board"}
 
+# What every part of the host tools may use: it knows none of the parts.
+BASE = {f"onebyte.{name}" for name in ("errors", "download", "toolchain", "debian", "kernels")}
+
 # Where a file stands -> which of ours it may import. The first pattern that matches counts.
 ALLOWED = {
     "lib/formats/**/*.py": {"formats"},
@@ -21,7 +24,19 @@ ALLOWED = {
     "firmware/app/**/*.py": {"formats", "pipeline", "mqtt", "app"},  # drivers come from the board
     "firmware/*.py": {"app", "board", "formats"},
     "boards/*/board.py": {"drivers", "formats", "obkernels", "obtwin"},
-    "host_tools/onebyte/**/*.py": {"formats", "pipeline", "onebyte"},
+    "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
+    "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
+    "host_tools/onebyte/simulation/*.py": {
+        "formats",
+        "onebyte.simulation",
+        "onebyte.receiver",
+        "onebyte.training",
+        *BASE,
+    },
+    "host_tools/onebyte/commands/*.py": {"formats", "onebyte"},
+    "host_tools/onebyte/cli.py": {"formats.errors", "onebyte.commands", *BASE},
+    "host_tools/onebyte/arguments.py": {"onebyte.receiver", *BASE},
+    "host_tools/onebyte/*.py": {"formats", "onebyte.inspect", *BASE},
 }
 
 # The hardware's modules and the only files that may touch them.
@@ -133,6 +148,9 @@ BREACHES = [
     (check_neighbours, "firmware/app/bad.py", "from drivers import replay"),
     (check_neighbours, "firmware/app/bad.py", "def f():\n    import onebyte"),
     (check_neighbours, "host_tools/onebyte/bad.py", "from app import node"),
+    (check_neighbours, "host_tools/onebyte/bad.py", "from onebyte.training import train"),
+    (check_neighbours, "host_tools/onebyte/training/bad.py", "import onebyte.simulation.broker"),
+    (check_neighbours, "host_tools/onebyte/receiver/bad.py", "from onebyte.training import train"),
     (check_hardware, "firmware/app/bad.py", "import machine"),
     (check_command_line, "host_tools/onebyte/commands/bad.py", "from onebyte.cli import main"),
     (check_command_line, "host_tools/onebyte/bad.py", "from onebyte.commands import train"),
@@ -145,7 +163,7 @@ FINE = {
     "boards/unix/board.py": "import machine\nfrom drivers import replay",
     "firmware/app/node.py": "from pipeline.window import Window\nfrom . import outbox",
     "host_tools/onebyte/cli.py": "import click\nimport onebyte.commands",
-    "host_tools/onebyte/train.py": "from pipeline import decision\nfrom onebyte import recipe",
+    "host_tools/onebyte/training/train.py": "from pipeline import policy\nimport onebyte.kernels",
     "tests/both/test_model.py": "import check\nfrom formats import model",
 }
 

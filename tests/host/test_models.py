@@ -9,7 +9,8 @@ import pytest
 
 from formats import model as model_format
 from formats.crc import crc32
-from onebyte import golden, kernels, recipe, report
+from onebyte import kernels
+from onebyte.training import golden, recipe, report
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "models").glob("*/*.obm"))

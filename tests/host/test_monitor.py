@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from formats import batch, messages, result, topics
-from onebyte.display import JsonLines, LiveTable, PlainLines, confidence_bar, plain_line
-from onebyte.link import Message
-from onebyte.monitor import Decision, Monitor, Note
+from onebyte.receiver.display import JsonLines, LiveTable, PlainLines, confidence_bar, plain_line
+from onebyte.receiver.link import Message
+from onebyte.receiver.monitor import Decision, Monitor, Note
 
 NOW_S = 1_790_000_000.0
 LABELS = ["idle", "running", "zum Prüfen"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onebyte import folder
 from onebyte.errors import UserError
-from onebyte.recipe import DatasetSource
+from onebyte.training import folder
+from onebyte.training.recipe import DatasetSource
 
 CHANNELS = ["x", "y"]
 

@@ -8,8 +8,9 @@ import numpy as np
 import own_data
 import pytest
 
-from onebyte import cli, pareto, recipe, train
-from onebyte.pareto import Point, Setting
+from onebyte import cli
+from onebyte.training import pareto, recipe, train
+from onebyte.training.pareto import Point, Setting
 
 SETTINGS = [Setting(4, 3, 8, 0), Setting(4, 3, 8, 4), Setting(8, 5, 8, 4)]
 

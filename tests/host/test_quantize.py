@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from onebyte import agreement, quantize
+from onebyte.training import agreement, quantize
 
 N_CLASSES = 5
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import own_data
 import pytest
 
-from onebyte import recipe
 from onebyte.errors import UserError
-from onebyte.features import compile_program
+from onebyte.training import recipe
+from onebyte.training.features import compile_program
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from formats import batch, errors, messages
 from formats.errors import OnebyteError
-from onebyte.reconcile import Gap, Numbered, Reconciler
+from onebyte.receiver.reconcile import Gap, Numbered, Reconciler
 
 
 def records(epoch: int, first_seq: int, results: bytes) -> list[tuple[int, ...]]:

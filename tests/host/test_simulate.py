@@ -8,15 +8,15 @@ import pytest
 from command_line import onebyte_process
 from small_model import small_model
 
-from onebyte import simulate
-from onebyte.broker import Broker
-from onebyte.datasets import Dataset, Recording
-from onebyte.device import Node, NodeOptions
 from onebyte.errors import UserError
-from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import Decision
-from onebyte.playback import Part, summary
-from onebyte.script import Script, accuracy, cut
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.receiver.monitor import Decision
+from onebyte.simulation import simulate
+from onebyte.simulation.broker import Broker
+from onebyte.simulation.device import Node, NodeOptions
+from onebyte.simulation.playback import Part, summary
+from onebyte.simulation.script import Script, accuracy, cut
+from onebyte.training.datasets import Dataset, Recording
 
 RATE_HZ = 10
 

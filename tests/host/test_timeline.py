@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from onebyte.timeline import Timeline, TimelinePoint, _band_values, _class_colors, write_timeline
+from onebyte.simulation.timeline import (
+    Timeline,
+    TimelinePoint,
+    _band_values,
+    _class_colors,
+    write_timeline,
+)
 
 UNDECIDED = TimelinePoint(0, -1, 0, False, 0)
 STUCK = TimelinePoint(0, -1, 0, False, 2)

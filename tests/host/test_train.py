@@ -9,8 +9,9 @@ import pytest
 
 from formats import model as model_format
 from formats.crc import crc32
-from onebyte import cli, golden, kernels, recipe, studio, train
+from onebyte import cli, kernels
 from onebyte.errors import UserError
+from onebyte.training import golden, recipe, studio, train
 
 FILES = ("model.obm", "holdout.obm", "metrics.json", "MODEL.md", "confusion.png", "groups.png")
 

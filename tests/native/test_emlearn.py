@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from formats import model_pack
-from onebyte import quantize
-from onebyte.agreement import compare_with_emlearn, emlearn_predict
 from onebyte.kernels import KernelModel
+from onebyte.training import quantize
+from onebyte.training.agreement import compare_with_emlearn, emlearn_predict
 
 N_RANDOM = 20_000
 

@@ -22,7 +22,7 @@ def command(base: Path, csv: Path, out: Path) -> None:
     \b
     Example: onebyte convert model.obm trees.csv new.obm
     """
-    from onebyte import csvmodel
+    from onebyte.training import csvmodel
 
     try:
         forest = csvmodel.read(csv.read_text(encoding="utf-8"), csv.name)

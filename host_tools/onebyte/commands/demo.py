@@ -35,8 +35,9 @@ def command(model_folder: Path | None, speed: int, seconds: float | None, keep: 
     """
     from rich.console import Console
 
-    from onebyte import demo, device, playback, toolchain
-    from onebyte.broker import Broker
+    from onebyte import toolchain
+    from onebyte.simulation import demo, device, playback
+    from onebyte.simulation.broker import Broker
 
     model_folder = model_folder or toolchain.ROOT / _DEFAULT_MODEL
     console = Console()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from onebyte.progress import folds_bar
+from onebyte.training.progress import folds_bar
 
 
 @click.command()
@@ -25,7 +25,7 @@ def command(model: Path, jobs: int) -> None:
     \b
     Example: onebyte evaluate models/exercise
     """
-    from onebyte import evaluate, recipe, report, train
+    from onebyte.training import evaluate, recipe, report, train
 
     loaded = recipe.load(model)
     dataset, table = train.load_table(loaded)

@@ -38,7 +38,7 @@ def command(model: Path, out: Path, csv: bool, subject: str | None) -> None:
 
 def _export_csv(model: Path, out: Path) -> None:
     from formats import model as model_format
-    from onebyte import csvmodel
+    from onebyte.training import csvmodel
 
     path = model / "model.obm" if model.is_dir() else model
     try:
@@ -52,7 +52,7 @@ def _export_csv(model: Path, out: Path) -> None:
 
 
 def _export_recording(model: Path, out: Path, subject: str) -> None:
-    from onebyte import datasets, export, recipe
+    from onebyte.training import datasets, export, recipe
 
     loaded = recipe.load(model)
     beside = export.write_recording(datasets.load(loaded), loaded, subject, out)

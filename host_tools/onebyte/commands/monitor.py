@@ -8,9 +8,9 @@ import click
 
 from formats import topics
 from onebyte.arguments import TopicName, broker_options
-from onebyte.display import Display, JsonLines, LiveTable, PlainLines
-from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import SUBSCRIBED, Decision, Monitor, Note
+from onebyte.receiver.display import Display, JsonLines, LiveTable, PlainLines
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.receiver.monitor import SUBSCRIBED, Decision, Monitor, Note
 
 _POLL_S = 0.2
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from onebyte.progress import folds_bar
+from onebyte.training.progress import folds_bar
 
 
 @click.command()
@@ -30,7 +30,7 @@ def command(model: Path, jobs: int, nested: bool) -> None:
     \b
     Example: onebyte pareto models/exercise
     """
-    from onebyte import evaluate, pareto, recipe, train
+    from onebyte.training import evaluate, pareto, recipe, train
 
     loaded = recipe.load(model)
     _, table = train.load_table(loaded)

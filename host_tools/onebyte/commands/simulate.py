@@ -55,7 +55,8 @@ def command(
     \b
     Example: onebyte simulate -n 20 --seconds 120
     """
-    from onebyte import device, playback, simulate, toolchain
+    from onebyte import toolchain
+    from onebyte.simulation import device, playback, simulate
 
     plan = simulate.Plan(model_folder or toolchain.ROOT / _DEFAULT_MODEL, nodes, seconds, speed)
     scripts = simulate.make_scripts(plan)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from onebyte.progress import folds_bar
+from onebyte.training.progress import folds_bar
 
 
 @click.command()
@@ -30,8 +30,8 @@ def command(model: Path, jobs: int, quick: bool) -> None:
     \b
     Example: onebyte train models/exercise
     """
-    from onebyte import recipe, train
-    from onebyte.studio import finish, write_quick
+    from onebyte.training import recipe, train
+    from onebyte.training.studio import finish, write_quick
 
     loaded = recipe.load(model)
     dataset, table = train.load_table(loaded)

@@ -12,10 +12,11 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from formats import model_pack
-from onebyte import datasets, golden, kernels, quantize
+from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.features import chunks, compile_program
-from onebyte.recipe import UNITS, Recipe
+from onebyte.training import datasets, golden, quantize
+from onebyte.training.features import chunks, compile_program
+from onebyte.training.recipe import UNITS, Recipe
 
 __all__ = [
     "Calibration",

@@ -7,8 +7,8 @@ from typing import Any
 
 from formats import messages, result, topics
 from formats.errors import OnebyteError
-from onebyte.link import Message
-from onebyte.reconcile import Numbered, Reconciler
+from onebyte.receiver.link import Message
+from onebyte.receiver.reconcile import Numbered, Reconciler
 
 __all__ = ["SUBSCRIBED", "Decision", "Device", "Monitor", "Note"]
 

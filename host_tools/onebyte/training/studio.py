@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from onebyte import agreement, card, evaluate, golden, report, train
-from onebyte.datasets import Dataset
 from onebyte.errors import UserError
-from onebyte.recipe import Recipe
+from onebyte.training import agreement, card, evaluate, golden, report, train
+from onebyte.training.datasets import Dataset
+from onebyte.training.recipe import Recipe
 
 __all__ = ["finish", "write_quick"]
 

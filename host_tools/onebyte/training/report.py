@@ -10,12 +10,13 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from formats import model as model_format
 from formats import model_pack
-from onebyte import kernels, train
-from onebyte.datasets import Dataset, natural
+from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.evaluate import Evaluation, macro_f1, smoothed
-from onebyte.features import compile_program
-from onebyte.recipe import Recipe
+from onebyte.training import train
+from onebyte.training.datasets import Dataset, natural
+from onebyte.training.evaluate import Evaluation, macro_f1, smoothed
+from onebyte.training.features import compile_program
+from onebyte.training.recipe import Recipe
 
 __all__ = ["committed_sizes", "cost_us", "file_sizes", "last_line", "lines", "measure"]
 

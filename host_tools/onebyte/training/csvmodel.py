@@ -15,9 +15,10 @@ import numpy as np
 
 from formats import model as model_format
 from formats import model_pack
-from onebyte import golden, kernels
+from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.quantize import Forest, from_emlearn, to_emlearn
+from onebyte.training import golden
+from onebyte.training.quantize import Forest, from_emlearn, to_emlearn
 
 __all__ = ["forest_of", "read", "replace_trees", "write"]
 

@@ -13,9 +13,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from formats import model as model_format
 from formats import result
-from onebyte import calibrate, datasets, kernels, train
+from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.recipe import Recipe
+from onebyte.training import calibrate, datasets, train
+from onebyte.training.recipe import Recipe
 from pipeline.decision import Decision
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import Any
 
 import matplotlib
 
-from onebyte import calibrate
-from onebyte.recipe import Recipe
+from onebyte.training import calibrate
+from onebyte.training.recipe import Recipe
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

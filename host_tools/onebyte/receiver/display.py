@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from onebyte.monitor import Decision, Device, Monitor, Note
+from onebyte.receiver.monitor import Decision, Device, Monitor, Note
 
 __all__ = ["Display", "JsonLines", "LiveTable", "PlainLines", "confidence_bar", "plain_line"]
 

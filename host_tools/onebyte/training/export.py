@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from formats import recording as recording_format
-from onebyte.datasets import Dataset
 from onebyte.errors import UserError
-from onebyte.recipe import Recipe
+from onebyte.training.datasets import Dataset
+from onebyte.training.recipe import Recipe
 
 __all__ = ["recording", "write_recording"]
 

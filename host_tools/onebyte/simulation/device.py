@@ -10,7 +10,7 @@ from typing import Any
 
 from onebyte import toolchain
 from onebyte.errors import UserError
-from onebyte.process import Child
+from onebyte.simulation.process import Child
 
 __all__ = ["Node", "NodeOptions", "describe_kernels", "find_micropython", "import_roots"]
 

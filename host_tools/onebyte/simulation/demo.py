@@ -12,16 +12,18 @@ from rich.table import Table
 
 from formats import model as model_format
 from formats import result
-from onebyte import datasets, playback, toolchain
-from onebyte import recipe as recipes
-from onebyte.broker import Broker
-from onebyte.device import Node, NodeOptions
-from onebyte.display import Display, confidence_bar
+from onebyte import toolchain
 from onebyte.errors import UserError
-from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import SUBSCRIBED, Decision, Monitor, Note
-from onebyte.script import Script, accuracy, cut, make_script
-from onebyte.timeline import Timeline, TimelinePoint, write_timeline
+from onebyte.receiver.display import Display, confidence_bar
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.receiver.monitor import SUBSCRIBED, Decision, Monitor, Note
+from onebyte.simulation import playback
+from onebyte.simulation.broker import Broker
+from onebyte.simulation.device import Node, NodeOptions
+from onebyte.simulation.script import Script, accuracy, cut, make_script
+from onebyte.simulation.timeline import Timeline, TimelinePoint, write_timeline
+from onebyte.training import datasets
+from onebyte.training import recipe as recipes
 
 __all__ = ["Scene", "perform", "prepare"]
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from onebyte import download, folder
+from onebyte import download
 from onebyte.errors import UserError
-from onebyte.recipe import Recipe
+from onebyte.training import folder
+from onebyte.training.recipe import Recipe
 
 __all__ = [
     "Dataset",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from formats import model as model_format
-from onebyte import evaluate, export
-from onebyte.datasets import Dataset, Recording
 from onebyte.errors import UserError
+from onebyte.training import evaluate, export
+from onebyte.training.datasets import Dataset, Recording
 
 __all__ = ["Script", "accuracy", "cut", "make_script"]
 

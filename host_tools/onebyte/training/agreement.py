@@ -12,8 +12,8 @@ import numpy as np
 from emlearn import trees as emlearn_trees
 from emlearn.common import get_include_dir
 
-from onebyte import quantize
 from onebyte.errors import UserError
+from onebyte.training import quantize
 
 __all__ = ["EmlearnAgreement", "compare_with_emlearn", "emlearn_predict"]
 

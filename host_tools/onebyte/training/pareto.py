@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.parallel import Parallel, delayed
 
-from onebyte import evaluate, quantize, train
-from onebyte.recipe import Recipe
+from onebyte.training import evaluate, quantize, train
+from onebyte.training.recipe import Recipe
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onebyte.device import Node
-from onebyte.link import Link
-from onebyte.monitor import Decision, Monitor, Note
-from onebyte.script import Script
+from onebyte.receiver.link import Link
+from onebyte.receiver.monitor import Decision, Monitor, Note
+from onebyte.simulation.device import Node
+from onebyte.simulation.script import Script
 
 __all__ = ["Part", "play", "summary"]
 

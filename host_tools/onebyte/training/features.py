@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from formats import features_table as ops
 from onebyte.errors import UserError
-from onebyte.tables import Table
+from onebyte.training.tables import Table
 
 __all__ = [
     "MAX_FEATURES",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from onebyte.errors import UserError
-from onebyte.recipe import DatasetSource
+from onebyte.training.recipe import DatasetSource
 
 __all__ = ["FolderRecording", "read"]
 

@@ -11,8 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onebyte.errors import UserError
-from onebyte.features import MAX_FEATURES, Feature, Sampling, Stream, parse_features, parse_streams
-from onebyte.tables import Table
+from onebyte.training.features import (
+    MAX_FEATURES,
+    Feature,
+    Sampling,
+    Stream,
+    parse_features,
+    parse_streams,
+)
+from onebyte.training.tables import Table
 
 __all__ = ["UNITS", "Channel", "Classifier", "DatasetSource", "DecisionRules", "Recipe", "load"]
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from formats import topics
-from onebyte import datasets, playback, toolchain
-from onebyte import recipe as recipes
-from onebyte.broker import Broker
-from onebyte.device import Node, NodeOptions
+from onebyte import toolchain
 from onebyte.errors import UserError
-from onebyte.link import BrokerSettings, Link
-from onebyte.monitor import SUBSCRIBED, Monitor
-from onebyte.script import Script, cut, make_script
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.receiver.monitor import SUBSCRIBED, Monitor
+from onebyte.simulation import playback
+from onebyte.simulation.broker import Broker
+from onebyte.simulation.device import Node, NodeOptions
+from onebyte.simulation.script import Script, cut, make_script
+from onebyte.training import datasets
+from onebyte.training import recipe as recipes
 
 __all__ = ["Plan", "make_scripts", "run"]
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from onebyte.errors import UserError
-from onebyte.process import Child
+from onebyte.simulation.process import Child
 
 HOST = "127.0.0.1"
 KINDS = ("mosquitto", "amqtt")
@@ -149,7 +149,13 @@ class Broker:
 
     def _command(self) -> list[str]:
         if self.kind == "amqtt":
-            return [sys.executable, "-m", "onebyte.broker", str(self.port), str(os.getpid())]
+            return [
+                sys.executable,
+                "-m",
+                "onebyte.simulation.broker",
+                str(self.port),
+                str(os.getpid()),
+            ]
         program = find_mosquitto()
         if program is None:
             raise UserError("mosquitto is not installed")

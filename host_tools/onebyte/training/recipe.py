@@ -9,6 +9,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from onebyte.errors import UserError
 from onebyte.training.features import (
@@ -150,35 +151,8 @@ def load(path: Path) -> Recipe:
 
 
 def _parse(top: Table, path: Path, digest: bytes) -> Recipe:
-    samples = top.table("samples")
-    channels = _channels(samples)
-    rate_hz = samples.number("rate_hz", 0.001, 1e6)
-    window = samples.number("window", 8, 1024)
-    hop = samples.number("hop", 1, 1024)
-    auto_range = samples.take("auto_range", bool, False)
-    samples.close()
-    if hop > window:
-        raise UserError(f"{samples.where}: hop = {hop} must be at most window = {window}")
-    fft_log2, fft_window = _fft(top, window)
-    streams = parse_streams(top.tables("streams", []), [channel.name for channel in channels])
-    names = [channel.name for channel in channels] + [stream.name for stream in streams]
-    sampling = Sampling(names, len(channels), rate_hz, window, fft_log2)
-    features = parse_features(top.tables("features"), sampling)
-    select = top.table("select", {})
-    select_features = select.number("features", 1, MAX_FEATURES, None) or len(features)
-    select.close()
-    if select_features > MAX_FEATURES:
-        raise UserError(
-            f"{top.where}: {len(features)} features, the device computes at most "
-            f"{MAX_FEATURES}; set features in [select]"
-        )
-    augmentation = top.table("augmentation", {})
-    mirror = tuple(augmentation.strings("mirror", []))
-    augmentation.close()
-    _check_names(augmentation, "mirror", mirror, [channel.name for channel in channels])
-    golden = top.table("golden", {})
-    validation = top.table("validation")
-    demo = top.table("demo", {})
+    samples = _samples(top.table("samples"))
+    labels = _labels(top.table("labels"))
     recipe = Recipe(
         path=path,
         sha256=digest,
@@ -186,31 +160,93 @@ def _parse(top: Table, path: Path, digest: bytes) -> Recipe:
         version=top.number("version", 1, 2**32 - 1),
         title=top.take("title", str, ""),
         source=_source(top.table("dataset")),
-        channels=channels,
-        rate_hz=rate_hz,
-        window=window,
-        hop=hop,
-        auto_range=auto_range,
-        streams=tuple(streams),
-        features=tuple(features),
-        fft_log2=fft_log2,
-        fft_window=fft_window,
-        select_features=min(select_features, len(features)),
         classifier=_classifier(top.table("classifier")),
-        mirror=mirror,
-        labels=_labels(top.table("labels")),
+        mirror=_mirror(top, samples["channels"]),
+        labels=labels,
         decision=_decision(top.table("decision", {})),
-        validation=validation.choice("kind", VALIDATION_KINDS),
-        validation_note=validation.take("note", str, ""),
-        demo_group=demo.take("group", str, None),
-        golden_per_class=golden.number("per_class", 0, 32, 1),
-        golden_windows=golden.number("windows", 0, 32, 4),
+        demo_group=_demo_group(top.table("demo", {})),
+        **samples,
+        **_program(top, samples),
+        **_validation(top.table("validation")),
+        **_golden(top.table("golden", {}), len(labels)),
     )
-    for table in (golden, validation, demo, top):
-        table.close()
-    if recipe.golden_per_class * len(recipe.labels) > 32:
-        raise UserError(f"{golden.where}: per_class times the classes must be at most 32")
+    top.close()
     return recipe
+
+
+# Each of these reads one table and returns the fields of the Recipe that it fills.
+
+
+def _samples(table: Table) -> dict[str, Any]:
+    channels = _channels(table)
+    fields = {
+        "channels": channels,
+        "rate_hz": table.number("rate_hz", 0.001, 1e6),
+        "window": table.number("window", 8, 1024),
+        "hop": table.number("hop", 1, 1024),
+        "auto_range": table.take("auto_range", bool, False),
+    }
+    table.close()
+    hop, window = fields["hop"], fields["window"]
+    if hop > window:
+        raise UserError(f"{table.where}: hop = {hop} must be at most window = {window}")
+    return fields
+
+
+def _program(top: Table, samples: dict[str, Any]) -> dict[str, Any]:
+    fft_log2, fft_window = _fft(top, samples["window"])
+    channels = [channel.name for channel in samples["channels"]]
+    streams = parse_streams(top.tables("streams", []), channels)
+    names = channels + [stream.name for stream in streams]
+    sampling = Sampling(names, len(channels), samples["rate_hz"], samples["window"], fft_log2)
+    features = parse_features(top.tables("features"), sampling)
+    select = top.table("select", {})
+    n_selected = select.number("features", 1, MAX_FEATURES, None) or len(features)
+    select.close()
+    if n_selected > MAX_FEATURES:
+        raise UserError(
+            f"{top.where}: {len(features)} features, the device computes at most "
+            f"{MAX_FEATURES}; set features in [select]"
+        )
+    return {
+        "streams": tuple(streams),
+        "features": tuple(features),
+        "fft_log2": fft_log2,
+        "fft_window": fft_window,
+        "select_features": min(n_selected, len(features)),
+    }
+
+
+def _mirror(top: Table, channels: tuple[Channel, ...]) -> tuple[str, ...]:
+    table = top.table("augmentation", {})
+    mirror = tuple(table.strings("mirror", []))
+    table.close()
+    _check_names(table, "mirror", mirror, [channel.name for channel in channels])
+    return mirror
+
+
+def _validation(table: Table) -> dict[str, Any]:
+    fields = {
+        "validation": table.choice("kind", VALIDATION_KINDS),
+        "validation_note": table.take("note", str, ""),
+    }
+    table.close()
+    return fields
+
+
+def _demo_group(table: Table) -> str | None:
+    group: str | None = table.take("group", str, None)
+    table.close()
+    return group
+
+
+def _golden(table: Table, n_classes: int) -> dict[str, Any]:
+    per_class = table.number("per_class", 0, 32, 1)
+    fields = {"golden_per_class": per_class, "golden_windows": table.number("windows", 0, 32, 4)}
+    table.close()
+    if per_class * n_classes > 32:
+        raise UserError(f"{table.where}: per_class times the classes must be at most 32")
+    return fields
 
 
 def _name(top: Table) -> str:

@@ -75,7 +75,6 @@ class Uplink:
         connects: connections the broker accepted since boot.
         failures: attempts and connections that ended with an OSError.
         refusals: attempts the broker or its certificate ended.
-        bad_commands: commands that were none.
         last_error: the last failure as text, for people.
         reason: code of the last refusal, 0 after a success.
     """
@@ -96,7 +95,7 @@ class Uplink:
         self.connects = 0
         self.failures = 0
         self.refusals = 0
-        self.bad_commands = 0
+        self._bad_commands = 0
         self.last_error = ""
         self.reason = 0
         self._attempt = 0
@@ -114,6 +113,11 @@ class Uplink:
         self._next = None  # what the broker's next live byte would be, None before a batch
         self._resend = None
         self._status_at = 0
+
+    @property
+    def bad_commands(self) -> int:
+        """Commands that were none, or too large to be one."""
+        return self._bad_commands + self._client.n_passed_over
 
     def step(self, now_ms: int) -> None:
         """Goes on as far as it can without waiting. Raises nothing that a broker can cause.
@@ -226,10 +230,10 @@ class Uplink:
             command = messages.parse_command(payload)
         except errors.OnebyteError:
             # Anybody may publish; that is no reason to leave the broker.
-            self.bad_commands += 1
+            self._bad_commands += 1
             return
         epoch, seq = command["epoch"], command["seq"]
         if topic != self._command_topic:
-            self.bad_commands += 1
+            self._bad_commands += 1
         elif self._resend is None or boot.is_after(self._resend[0], self._resend[1], epoch, seq):
             self._resend = (epoch, seq)  # the earliest of several covers the others

@@ -72,6 +72,11 @@ class Client(MQTTClient):
         """Packet id whose acknowledgement is awaited, or 0."""
         return self._session.awaits
 
+    @property
+    def n_passed_over(self):
+        """Messages so far that were too large to be delivered."""
+        return self._session.n_passed_over
+
     # Connecting. Upstream: no deadline, bytes by the piece, lengths in characters, IndexError
     # when the broker closes instead of answering, assert on what it answers, a leaked socket
     # after a failure, `import ussl` that fails on today's MicroPython, no certificate check.

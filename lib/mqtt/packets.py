@@ -147,34 +147,46 @@ def parse_publish(head, body):
 class Reader:
     """Collects one packet at a time in a buffer made once; nothing a peer says makes it grow.
 
+    Args:
+        max_bytes: Size of the buffer, and so of the largest whole packet.
+        max_cut_bytes: A PUBLISH beyond the buffer, up to this, is read to its end and cut. What is
+            larger still ends the connection.
+
     Attributes:
         head: First byte of the complete packet.
         body: memoryview of what follows the length; valid until the next `read`.
+        is_cut: It was too large: `body` holds only its beginning, the rest is lost.
         is_inside: A packet has begun and is not complete.
     """
 
-    def __init__(self, max_bytes):
+    def __init__(self, max_bytes, max_cut_bytes=0):
         self._buf = bytearray(max(max_bytes, 16))
         self._view = memoryview(self._buf)
+        self._max_cut_bytes = max_cut_bytes
+        self._kept = len(self._buf) // 2  # of a packet that is cut; the rest passes behind it
         self.reset()
 
     def reset(self):
         """Forget a packet that has begun."""
         self.head = 0
         self.body = self._view[0:0]
+        self.is_cut = False
         self.is_inside = False
         self._have = 0
         self._want = 2  # no packet is shorter
         self._body_at = 0
+        self._excess = 0  # bytes of the packet beyond `_want`
 
     def read(self, readinto):
         """Take bytes until a packet is complete; return whether it is.
+
+        Of a packet that is cut, one call takes no more than a buffer full.
 
         Args:
             readinto: Fills a memoryview: how many bytes, 0 at the end, None when none wait.
 
         Raises:
-            OSError: The peer closed, a length is malformed, or the packet exceeds the buffer.
+            OSError: The peer closed, a length is malformed, or the packet is too large.
         """
         if not self.is_inside:
             self.reset()
@@ -187,11 +199,17 @@ class Reader:
                     raise OSError(_ECONNRESET, "closed by the peer")
                 self._have += n
                 self.is_inside = True
-            if self._body_at:
+            if not self._body_at:
+                self._read_length()
+            elif self._excess:
+                self._have = self._kept
+                self._want = min(self._kept + self._excess, len(self._buf))
+                self._excess -= self._want - self._have
+                return False
+            else:
                 break
-            self._read_length()
         self.head = self._buf[0]
-        self.body = self._view[self._body_at : self._want]
+        self.body = self._view[self._body_at : self._kept if self.is_cut else self._want]
         self.is_inside = False
         return True
 
@@ -205,10 +223,16 @@ class Reader:
         for i in range(self._have - 1, 0, -1):
             length = length << 7 | self._buf[i] & 0x7F
         # Checked before a single byte of it is read or stored: upstream allocated what it said.
-        if self._have + length > len(self._buf):
-            raise malformed("packet of %d bytes, limit %d" % (length, len(self._buf)))
         self._body_at = self._have
         self._want = self._have + length
+        if self._want <= len(self._buf):
+            return
+        if self._want > self._max_cut_bytes or self._buf[0] & 0xF0 != PUBLISH:
+            limit = max(len(self._buf), self._max_cut_bytes)
+            raise malformed("packet of %d bytes, limit %d" % (length, limit))
+        self.is_cut = True
+        self._excess = self._want - len(self._buf)
+        self._want = len(self._buf)
 
 
 def _sized(length):

@@ -16,6 +16,8 @@ CONNECTING = 1
 GREETING = 2
 OPEN = 3
 
+MAX_PASSED_OVER_BYTES = 65536  # of a whole packet
+
 _SLICE_MS = 50  # longest single wait, so that no wait needs arithmetic over all deadlines
 _PACKETS_PER_POLL = 8
 _FIRST_TX_BYTES = 64
@@ -30,7 +32,9 @@ class Limits:
         connect_ms: From the start to the broker's CONNACK: TCP, TLS and MQTT together.
         read_ms: For a reply, and for the rest of a packet that has begun.
         write_ms: For one packet to leave.
-        max_packet_bytes: Largest incoming packet; also the size of the buffer made once.
+        max_packet_bytes: Largest incoming packet; also the size of the buffer made once. A larger
+            PUBLISH is passed over, since a retained one would come again with every connection.
+            Beyond `MAX_PASSED_OVER_BYTES` it ends the connection.
     """
 
     def __init__(self, connect_ms=15000, read_ms=10000, write_ms=10000, max_packet_bytes=1024):
@@ -47,14 +51,16 @@ class Session:
         state: CLOSED, CONNECTING, GREETING or OPEN.
         awaits: Packet id whose reply is awaited, or 0.
         session_present: What the last CONNACK said.
+        n_passed_over: Messages, in all connections, that were larger than the limit.
     """
 
     def __init__(self, net, clock, limits):
         self._link = Link(net)
         self._clock = clock
         self._limits = limits
-        self._reader = packets.Reader(limits.max_packet_bytes)
+        self._reader = packets.Reader(limits.max_packet_bytes, MAX_PASSED_OVER_BYTES)
         self._tx = bytearray(_FIRST_TX_BYTES)
+        self.n_passed_over = 0
         self._reset()
 
     def _reset(self):
@@ -171,8 +177,12 @@ class Session:
             self._connected(*packets.parse_connack(body))
         elif head & 0xF0 == packets.PUBLISH:
             topic, payload, packet_id = packets.parse_publish(head, body)
-            deliver(topic, payload)
-            # After the callback: a message that it could not take was not received.
+            if self._reader.is_cut:
+                self.n_passed_over += 1
+            else:
+                deliver(topic, payload)
+            # After the callback: a message that it could not take was not received. One that is
+            # passed over is acknowledged, or the broker would send it again.
             if packet_id and self.state == OPEN:
                 self.send(bytes((packets.PUBACK, 2, packet_id >> 8, packet_id & 255)))
             return packets.PUBLISH

@@ -115,10 +115,39 @@ def test_reader_refuses_a_length_before_it_reads_what_it_announces():
     assert reader.read(Stream(b"\x30\x62" + bytes(98)).readinto)
 
 
+def test_reader_cuts_a_publish_beyond_its_buffer_and_finds_the_next_packet():
+    random = Random(13)
+    for size in (57, 58, 59, 63, 64, 65, 96, 97, 128, 129, 200, 992):
+        payload = random.bytes(size)
+        sent = pack_publish(b"topic", payload, 2, 0x1234)
+        for pieces in (None, random):
+            reader = packets.Reader(64, 1004)
+            stream = Stream(sent + b"\x40\x02\x00\x07", pieces)
+            n_calls = 1
+            while not reader.read(stream.readinto):
+                assert reader.is_inside
+                n_calls += 1
+            assert n_calls <= 2 + len(sent) // 32, "each call takes a part of it"
+            assert reader.is_cut == (len(sent) > 64), size
+            topic, kept, packet_id = packets.parse_publish(reader.head, reader.body)
+            assert (topic, packet_id) == (b"topic", 0x1234)
+            assert payload.startswith(kept) and (len(kept) == size or reader.is_cut)
+            assert reader.read(stream.readinto)
+            assert (reader.head, bytes(reader.body)) == (0x40, b"\x00\x07")
+            assert not reader.is_cut
+
+
+def test_reader_cuts_nothing_but_a_publish_and_nothing_beyond_its_limit():
+    for head, size, is_refused in ((0x30, 298, True), (0x30, 297, False), (0x40, 100, True)):
+        reader = packets.Reader(64, 300)
+        data = bytes((head, size & 127 | 128, size >> 7)) + bytes(50)
+        assert refused(reader.read, Stream(data).readinto) == is_refused, (head, size)
+
+
 def test_reader_survives_any_stream():
     random = Random(12)
     n_packets = n_refused = 0
-    reader = packets.Reader(64)
+    reader = packets.Reader(64, 300)
     for turn in range(4000):
         noise = make_noise(random) if turn & 1 else random.bytes(random.between(1, 120))
         found, is_refused = check_reader(reader, noise, random)

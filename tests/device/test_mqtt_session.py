@@ -84,6 +84,65 @@ def test_message_that_the_callback_cannot_take_is_not_acknowledged():
     raise AssertionError("the callback's own error was swallowed")
 
 
+def oversized(size, packet_id=0x1234):
+    """Return a PUBLISH with QoS 1 and a payload of `size` bytes."""
+    packet = bytearray(packets.publish_bytes(b"t", bytes(size), packet_id))
+    packets.publish_into(packet, b"t", bytes(size), 2, packet_id)
+    return bytes(packet)
+
+
+def poll_all(client, sock):
+    """Poll until everything that arrived was read; return how often."""
+    n_polls = 0
+    while sock.incoming:
+        client.poll()
+        n_polls += 1
+    return n_polls
+
+
+def test_message_beyond_the_limit_is_passed_over():
+    client, sock, _, delivered = open_client()
+    client.publish_start("t", b"x")
+    before = len(sock.writes)
+    gc.collect()
+    heap = gc.mem_alloc()
+    for part in (oversized(20000), b"\x40\x02\x00\x01", b"\x30\x04\x00\x01tx"):
+        sock.feed(part)
+    sock.feed(oversized(300, 0x1235))
+    assert poll_all(client, sock) > 20000 // 256, "no poll takes more than a part of it"
+    assert sock.writes[before:] == [b"\x40\x02\x12\x34", b"\x40\x02\x12\x35"]
+    assert client.is_open and client.awaits == 0 and client.n_passed_over == 2
+    assert delivered == [(b"t", b"x")]
+    gc.collect()
+    assert gc.mem_alloc() - heap < 1000
+
+
+def test_message_that_is_passed_over_has_a_deadline():
+    client, sock, clock, _ = open_client()
+    data = oversized(40000)
+    start = clock.now
+    for i in range(0, len(data), 100):
+        sock.feed(data[i : i + 100])
+        try:
+            client.poll()
+        except OSError as error:
+            assert error.errno == ETIMEDOUT and client.is_closed
+            assert start + LIMITS.read_ms <= clock.now <= start + LIMITS.read_ms + 20
+            assert client.n_passed_over == 0
+            return
+    raise AssertionError("bytes that trickle in kept the connection")
+
+
+def test_message_far_beyond_the_limit_ends_the_connection():
+    client, sock, _, _ = open_client()
+    sock.feed(oversized(session.MAX_PASSED_OVER_BYTES - 9))  # 9: all but the payload
+    poll_all(client, sock)
+    assert client.is_open and client.n_passed_over == 1
+    sock.feed(oversized(session.MAX_PASSED_OVER_BYTES - 8))
+    expect_oserror(71, client.poll)
+    assert client.is_closed
+
+
 def test_callback_may_close():
     client, sock, _, _ = open_client()
     client.set_callback(lambda topic, payload: client.close())

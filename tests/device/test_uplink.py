@@ -9,6 +9,7 @@ from power_cut_flash import PowerCutFlash
 from app.outbox import Outbox
 from app.uplink import Identity, Pace, Uplink
 from formats import batch, messages
+from mqtt import packets
 from mqtt.client import Client
 from mqtt.session import Limits
 
@@ -285,6 +286,22 @@ def test_commands_that_are_none_are_counted_and_passed_over():
     node.steps(9)
     assert node.uplink.bad_commands == len(bad)
     assert node.uplink.online and node.uplink.failures == 0
+
+
+def test_a_command_too_large_to_be_one_is_counted_and_passed_over():
+    node = Node()
+    node.steps()
+    node.decide()
+    name = (PREFIX + "/cmd").encode()
+    packet = bytearray(packets.publish_bytes(name, bytes(30000), 1))
+    packets.publish_into(packet, name, bytes(30000), 3, 1)
+    for _ in range(2):
+        node.net.sockets[0].feed(bytes(packet))
+        while node.net.sockets[0].incoming:
+            node.steps(1)
+    node.steps(2)
+    assert node.uplink.bad_commands == 2
+    assert node.uplink.online and node.uplink.failures == 0 and not node.outbox.queued()
 
 
 def test_close_leaves_the_last_word_to_the_broker():

@@ -213,6 +213,21 @@ def test_hostile_length_allocates_nothing() -> None:
     assert ours["ms"] < READ_MS and ours["heap"] < 20000, ours
 
 
+def test_message_beyond_the_limit_is_passed_over() -> None:
+    def too_much(peer: Peer) -> None:
+        peer.send(bad.publish("t", bytes(50000), 7) + bad.publish("t", b"next", 8))
+        peer.read(bad.PUBACK)
+        peer.read(bad.PUBACK)
+        peer.silence()
+
+    with BadBroker(accepted(too_much)) as broker:
+        ours = probe_ours(broker.port, "receive")
+    assert (ours["error"], ours["delivered"]) == (None, [["t", 4]]), ours
+    assert ours["heap"] < 20000
+    acknowledged = [p.body for p in broker.peers[0].packets if p.kind == bad.PUBACK]
+    assert acknowledged == [b"\0\7", b"\0\x08"]
+
+
 def test_length_of_more_than_four_bytes() -> None:
     def endless(peer: Peer) -> None:
         peer.send(b"\x30" + b"\x80" * 40)

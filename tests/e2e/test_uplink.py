@@ -8,6 +8,7 @@ import pytest
 from bad_broker import BadBroker, Peer
 from ca import Ca
 from mqtt_process import need_mosquitto, probe_ours
+from paho.mqtt import publish
 from uplink_process import Host, UplinkNode
 
 from onebyte.simulation.broker import Broker, TlsFiles
@@ -94,6 +95,18 @@ def test_steps_do_not_wait_for_a_silent_broker(tmp_path: Path) -> None:
     assert report["failures"] >= 2 and "ETIMEDOUT" in report["last_error"], report
     # Each wait for an answer takes 1 s: a loop that waited, too, would turn a few times only.
     assert report["turns"] > 500, "the uplink held up the loop"
+
+
+def test_a_large_retained_command_keeps_nobody_away(tmp_path: Path) -> None:
+    need_mosquitto()
+    with Broker("mosquitto") as broker, Host(broker.port) as host:
+        command = {"topic": "ob/test/node/cmd", "payload": bytes(60000), "qos": 1}
+        publish.single(**command, retain=True, hostname=broker.host, port=broker.port)
+        with UplinkNode(tmp_path / "node", broker.port, 100) as node:
+            host.work_until(100, 60)
+            report = node.stop()
+    assert (report["failures"], report["connects"]) == (0, 1), report
+    assert report["bad_commands"] == 1, report
 
 
 def test_last_will_and_status(tmp_path: Path) -> None:

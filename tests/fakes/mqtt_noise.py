@@ -11,6 +11,7 @@ _SEEDS = (
     b"\x32\x08\x00\x01t\x00\x07abc",
     b"\x30\xff\xff\xff\x7f",
     b"\x32\x85\x01\x00\x01t\x00\x09" + bytes(128),
+    b"\x32\x85\x03\x00\x01t\x00\x0a" + bytes(384),
 )
 
 
@@ -20,6 +21,11 @@ class Stream:
     def __init__(self, data, random=None):
         self._data = data
         self._random = random
+
+    @property
+    def is_empty(self):
+        """Return whether everything was handed out."""
+        return not self._data
 
     def readinto(self, view):
         """Fill `view` as far as this piece goes; None when nothing is left."""
@@ -56,7 +62,9 @@ def check_reader(reader, data, random):
     stream = Stream(data, random)
     n_packets = 0
     try:
-        while reader.read(stream.readinto):
+        while not stream.is_empty:
+            if not reader.read(stream.readinto):
+                continue
             n_packets += 1
             if reader.head & 0xF0 == packets.PUBLISH:
                 topic, payload, _ = packets.parse_publish(reader.head, reader.body)

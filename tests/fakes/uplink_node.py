@@ -144,6 +144,7 @@ def main():
         "connects": node.uplink.connects,
         "failures": node.uplink.failures,
         "refusals": node.uplink.refusals,
+        "bad_commands": node.uplink.bad_commands,
         "last_error": node.uplink.last_error,
         "slowest_step_ms": node.slowest_step_ms,
         "turns": node.turns,

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from onebyte.errors import UserError
-from onebyte.receiver.link import BrokerSettings
 
 PASSWORD_VARIABLE = "ONEBYTE_PASSWORD"
 _PORT = 1883
@@ -57,6 +56,17 @@ class TopicName(click.ParamType[str]):
         return str(value)
 
 
+recipe_argument = click.argument("model", type=click.Path(path_type=Path))
+
+jobs_option = click.option(
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Folds computed at the same time; the result is the same for any number.",
+)
+
+
 def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe a broker; the function gets `settings` (BrokerSettings)."""
 
@@ -77,6 +87,8 @@ def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         tls_ca: Path | None,
         **options: Any,
     ) -> Any:
+        from onebyte.receiver.link import BrokerSettings  # loads the MQTT library
+
         encrypted = tls or tls_ca is not None
         host, port = broker
         settings = BrokerSettings(

@@ -4,18 +4,13 @@ from pathlib import Path
 
 import click
 
+from onebyte.arguments import jobs_option, recipe_argument
 from onebyte.training.progress import folds_bar
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--jobs",
-    default=2,
-    show_default=True,
-    type=click.IntRange(1, 64),
-    help="Folds computed at the same time; the files are the same for any number.",
-)
+@recipe_argument
+@jobs_option
 @click.option(
     "--quick",
     is_flag=True,

@@ -31,15 +31,37 @@ def make_node(config, board):
     return Node(config, board, make_uplink)
 
 
-def run(node, board) -> None:
+class Log:
+    """Says what goes wrong while the node runs, a line each time that it is something new."""
+
+    def __init__(self, node, broker: str):
+        self._node = node
+        self._broker = broker
+        self._uplink_error = ""
+        self._flash_failed = False
+
+    def tell(self) -> None:
+        """Prints what is new."""
+        error = self._node.uplink_error
+        if error != self._uplink_error:
+            self._uplink_error = error
+            print("onebyte node: broker %s: %s" % (self._broker, error))
+        if self._node.outbox.flash_errors and not self._flash_failed:
+            self._flash_failed = True
+            print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")
+
+
+def run(node, board, log) -> None:
     """Runs the node until a replay is over; a board's node never ends."""
     try:
         while not node.done:
             if not node.step():
+                log.tell()
                 board.idle()
     except KeyboardInterrupt:
         pass
     node.close()
+    log.tell()
 
 
 def main() -> int:
@@ -55,8 +77,8 @@ def main() -> int:
         print("onebyte node:", error)
         return 2
     if node.model_error:
-        print("onebyte node: model refused:", node.model_error)
-    run(node, board)
+        print("onebyte node: model %s refused: %s" % (config.model_path, node.model_error))
+    run(node, board, Log(node, "%s:%d" % (config.broker_host, config.broker_port)))
     print(json.dumps(node.summary()))
     return 0
 

@@ -79,7 +79,8 @@ class Board:
         try:
             file = open(config.replay_path, "rb")
         except OSError as error:
-            raise errors.OnebyteError(errors.CONFIG_MISSING, "replay_path: %s" % error)
+            detail = "replay_path %s: %s" % (config.replay_path, error)
+            raise errors.OnebyteError(errors.CONFIG_MISSING, detail) from None
         self.source = Replay(file, config.replay_speed, self.clock, config.replay_fifo_rows)
 
     def read_model(self) -> bytes:

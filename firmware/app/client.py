@@ -3,6 +3,7 @@
 import socket
 import time
 
+from formats import errors
 from mqtt.client import Client
 from mqtt.link import tls_context
 from mqtt.session import Limits
@@ -19,13 +20,12 @@ def make_client(config, net=socket, clock=time):
         clock: the time module.
 
     Raises:
-        OnebyteError: TLS_CA, the file at `broker_ca_path` is no certificate.
-        OSError: that file cannot be read.
+        OnebyteError: the file at `broker_ca_path` cannot be read (CONFIG_MISSING) or is no
+            certificate (TLS_CA).
     """
     context = None
     if config.broker_tls:
-        with open(config.broker_ca_path, "rb") as file:
-            context = tls_context(file.read())
+        context = _tls_context(config.broker_ca_path)
     deadline_ms = config.network_deadline_ms
     # Connecting waits for two answers, TCP's and MQTT's, and with TLS for two more.
     connect_ms = (4 if context else 2) * deadline_ms
@@ -42,3 +42,14 @@ def make_client(config, net=socket, clock=time):
         net=net,
         clock=clock,
     )
+
+
+def _tls_context(path: str):
+    try:
+        with open(path, "rb") as file:
+            return tls_context(file.read())
+    except OSError as error:
+        code, detail = errors.CONFIG_MISSING, str(error)
+    except errors.OnebyteError as error:
+        code, detail = error.code, error.detail
+    raise errors.OnebyteError(code, "broker_ca_path %s: %s" % (path, detail))

@@ -79,16 +79,14 @@ def load(path: str) -> Config:
     """Returns the configuration in the JSON file at `path`.
 
     Raises:
-        OnebyteError: there is none (CONFIG_MISSING), or it is wrong.
-        OSError: the file exists but cannot be read.
+        OnebyteError: it cannot be read (CONFIG_MISSING), or it is wrong.
     """
     try:
         with open(path, "rb") as file:
             text = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
-        if error.errno == 2:  # ENOENT
-            raise errors.OnebyteError(errors.CONFIG_MISSING, "no file %s" % path) from None
-        raise
+        detail = "no file %s" % path if error.errno == 2 else "%s: %s" % (path, error)  # ENOENT
+        raise errors.OnebyteError(errors.CONFIG_MISSING, detail) from None
     try:
         values = flatjson.parse(text, _MAX_FILE_BYTES)
     except errors.OnebyteError as error:

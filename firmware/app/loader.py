@@ -18,7 +18,7 @@ def parse(content, kernels):
     """
     reason = kernels.check(content)
     if reason:
-        raise errors.OnebyteError(reason)
+        raise errors.OnebyteError(reason, "" if content else "no file, or an empty one")
     return model.parse(content, True)
 
 

@@ -19,7 +19,7 @@ class Node:
         config: Config.
         board: the board, see `boards/unix/board.py`.
         make_uplink: called with this node when outbox, `meta` and `status` are there; returns the
-            uplink: `step(now_ms)`, `connects`, `close()`.
+            uplink: `step(now_ms)`, `connects`, `last_error`, `close()`.
 
     Attributes:
         outbox: Outbox.
@@ -64,10 +64,16 @@ class Node:
         """Returns the status message of now."""
         return self._status.pack(self._uplink.connects)
 
+    @property
+    def uplink_error(self) -> str:
+        """What last went wrong on the way to the broker, for people; empty: nothing yet."""
+        return self._uplink.last_error
+
     def summary(self) -> dict:
         """Returns the counters of the status message and those that only a log shows."""
         values = self._status.values(self._uplink.connects)
         values["model_error"] = str(self.model_error) if self.model_error else ""
+        values["uplink_error"] = self.uplink_error
         values["kernels"] = self._kernels_name
         values["overruns"] = self._source.overruns
         values["gaps"] = self._source.gaps

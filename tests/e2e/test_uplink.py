@@ -9,7 +9,7 @@ from bad_broker import BadBroker, Peer
 from ca import Ca
 from mqtt_process import need_mosquitto, probe_ours
 from paho.mqtt import publish
-from uplink_process import Host, UplinkNode
+from uplink_process import FirmwareNode, Host, UplinkNode
 
 from onebyte.simulation.broker import Broker, TlsFiles
 
@@ -135,3 +135,33 @@ def test_wrong_password_is_reported_and_not_hammered(tmp_path: Path) -> None:
         report = node.stop()
     assert (report["refusals"], report["connects"], report["queued"]) == (1, 0, 10)
     assert report["last_error"].startswith("BROKER_"), report
+
+
+def run_refused(folder: Path, port: int, **changes: object) -> list[str]:
+    """Let the firmware run against a broker that does not let it in; return what it says of it."""
+    folder.mkdir(exist_ok=True)
+    with FirmwareNode(folder, port, 5, 0, drain_s=3, **changes) as node:
+        report = node.report()
+        lines = node.lines[:-1]
+    assert (report["connects"], report["queued"], report["dropped"]) == (0, 5, 0)
+    return lines
+
+
+def test_firmware_says_that_its_credentials_are_refused(tmp_path: Path) -> None:
+    need_mosquitto()
+    with Broker("mosquitto", users={"node": "sesame"}) as broker:
+        login = {"broker_user": "node", "broker_password": "wrong"}
+        (line,) = run_refused(tmp_path / "node", broker.port, **login)
+    assert line == f"onebyte node: broker {broker.address}: BROKER_NOT_AUTHORISED(105)"
+
+
+def test_firmware_says_that_the_certificate_is_of_another_host(tmp_path: Path) -> None:
+    need_mosquitto()
+    ca = Ca()
+    (tmp_path / "ca.der").write_bytes(ca.der)
+    files = TlsFiles(*ca.issue(tmp_path, "elsewhere.test"))
+    with Broker("mosquitto", tls=files) as broker:
+        trust = {"broker_tls": True, "broker_ca_path": str(tmp_path / "ca.der")}
+        (line,) = run_refused(tmp_path / "node", broker.port, **trust)
+    assert line.startswith(f"onebyte node: broker {broker.address}: TLS_CERTIFICATE(107): ")
+    assert "Common Name" in line

@@ -76,8 +76,10 @@ class UplinkNode:
 class FirmwareNode:
     """firmware/main.py with a real model, playing a recording of noise; it ends by itself."""
 
-    def __init__(self, folder: Path, port: int, n_windows: int, speed: int) -> None:
-        folder.mkdir()
+    def __init__(
+        self, folder: Path, port: int, n_windows: int, speed: int, **changes: Any
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         model_file = (toolchain.ROOT / "models" / "exercise" / "model.obm").read_bytes()
         model = parse_model(model_file)
         n_rows = model.window + (n_windows - 1) * model.hop
@@ -106,11 +108,17 @@ class FirmwareNode:
             "replay_path": "recording.obr",
             "replay_speed": speed,
             "drain_s": 60,
+            **changes,
         }
         (folder / "config.json").write_text(json.dumps(config))
         path = {"MICROPYPATH": ":".join(map(str, device.import_roots()))}
         command = [MICROPYTHON, toolchain.ROOT / "firmware" / "main.py", "config.json"]
         self._child = Child(command, folder / "log", folder, path)
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has printed so far."""
+        return self._child.log.read_text().splitlines()
 
     def report(self) -> dict[str, Any]:
         """Wait for its end and return its report."""

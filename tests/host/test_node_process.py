@@ -115,6 +115,27 @@ def test_without_a_broker_everything_is_kept_for_the_next_boot(folder):
         assert (counters["dropped"], counters["flash_errors"]) == (0, 0)
 
 
+def test_a_model_that_is_not_there_is_told(folder):
+    (folder / "model.obm").unlink()
+    status, output = start_node(folder)
+    assert status == 0, output
+    assert "model.obm refused: TOO_SHORT(1): no file" in output.splitlines()[0]
+
+
+def test_what_goes_wrong_while_it_runs_is_one_line_each(folder):
+    changes = {"outbox_path": "/dev/null/q", "drain_s": 1, "outbox_ram_records": 5}
+    status, output = start_node(folder, **changes)
+    assert status == 0, output
+    *lines, last = output.splitlines()
+    assert sorted(lines) == [
+        "onebyte node: broker 127.0.0.1:9: [Errno 111] ECONNREFUSED",
+        "onebyte node: the flash fails or is full; records wait in RAM meanwhile",
+    ]
+    report = json.loads(last)
+    assert report["flash_errors"] > 0 and report["uplink_error"] == "[Errno 111] ECONNREFUSED"
+    assert report["queued"] == 5 and report["dropped"] == report["next_seq"] - 5
+
+
 def test_kills_at_any_moment_lose_nothing_that_was_saved(folder):
     chance = random.Random(5)
     samples = array("h", [chance.randrange(100) for _ in range(20000)])
@@ -143,7 +164,7 @@ def test_a_refused_model_is_told_and_the_node_runs_on(folder):
     (folder / "model.obm").write_bytes(b"nothing")
     status, output = start_node(folder)
     assert status == 0, output
-    assert "model refused: TOO_SHORT(1)" in output
+    assert "model.obm refused: TOO_SHORT(1)" in output
     counters = json.loads(output.splitlines()[-1])
     assert (counters["windows"], counters["faults"], counters["queued"]) == (0, 1, 1)
 
@@ -154,8 +175,12 @@ def test_a_refused_model_is_told_and_the_node_runs_on(folder):
         ({"broker_port": 0}, ("CONFIG_RANGE", "broker_port", "1 to 65535")),
         ({"speed": 3}, ("CONFIG_KEY", "speed")),
         ({"replay_path": ""}, ("CONFIG_MISSING", "replay_path")),
-        ({"replay_path": "/nowhere.obr"}, ("CONFIG_MISSING", "replay_path")),
-        ({"broker_tls": True, "broker_ca_path": "/nowhere.der"}, ("2",)),
+        ({"replay_path": "/nowhere.obr"}, ("CONFIG_MISSING", "replay_path /nowhere.obr")),
+        (
+            {"broker_tls": True, "broker_ca_path": "/nowhere.der"},
+            ("CONFIG_MISSING", "broker_ca_path /nowhere.der"),
+        ),
+        ({"broker_tls": True, "broker_ca_path": "/dev/null"}, ("TLS_CA", "/dev/null")),
     ],
 )
 def test_wrong_configuration_is_one_line_and_status_2(folder, changes, words):

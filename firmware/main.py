@@ -34,11 +34,18 @@ def make_node(config, board):
 class Log:
     """Says what goes wrong while the node runs, a line each time that it is something new."""
 
-    def __init__(self, node, broker: str):
+    def __init__(self, node, config):
         self._node = node
-        self._broker = broker
+        self._model_path = config.model_path
+        self._broker = "%s:%d" % (config.broker_host, config.broker_port)
         self._uplink_error = ""
         self._flash_failed = False
+
+    def tell_model(self) -> None:
+        """Prints why the model was refused, if it was."""
+        error = self._node.model_error
+        if error:
+            print("onebyte node: model %s refused: %s" % (self._model_path, error))
 
     def tell(self) -> None:
         """Prints what is new."""
@@ -76,9 +83,9 @@ def main() -> int:
     except (errors.OnebyteError, OSError) as error:
         print("onebyte node:", error)
         return 2
-    if node.model_error:
-        print("onebyte node: model %s refused: %s" % (config.model_path, node.model_error))
-    run(node, board, Log(node, "%s:%d" % (config.broker_host, config.broker_port)))
+    log = Log(node, config)
+    log.tell_model()
+    run(node, board, log)
     print(json.dumps(node.summary()))
     return 0
 

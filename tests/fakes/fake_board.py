@@ -54,6 +54,7 @@ class MemoryUplink:
         self.node = made
         self.online = True
         self.connects = 1
+        self.last_error = ""
         self.records = []
         self.closed = False
         self.lazy_records = 256

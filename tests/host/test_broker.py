@@ -119,7 +119,8 @@ def test_broker_ends_with_an_interrupted_command(kind, number, tmp_path):
     port = free_port()
     program = (
         "import signal, sys, time\n"
-        "from onebyte import broker, cli\n"
+        "from onebyte import cli\n"
+        "from onebyte.simulation import broker\n"
         "signal.signal(signal.SIGTERM, cli._terminate)\n"
         f"started = broker.Broker({kind!r}, port={port})\n"
         "started.start()\n"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -47,6 +48,37 @@ def test_every_window_is_predicted_by_a_model_without_its_group(
     assert np.array_equal(outcome.truth, table.windows.class_ids)
     assert [fold.n_reference_differs for fold in outcome.folds] == [0, 0, 0]
     assert outcome.confusion(3).sum() == len(table.windows)
+
+
+def test_fit_learns_nothing_from_the_windows_of_others(
+    folder: Path, table: train.FeatureTable
+) -> None:
+    # Selection, trees and ranges stay the same whatever the held-out group's windows hold.
+    loaded = recipe.load(folder)
+    chosen = table.windows.groups != "ben"
+    values, class_ids = table.values.copy(), table.windows.class_ids.copy()
+    values[~chosen] = np.random.default_rng(4).integers(-32768, 32767, values[~chosen].shape)
+    class_ids[~chosen] = 0
+    spoilt = train.FeatureTable(values, None, replace(table.windows, class_ids=class_ids))
+    fitted, again = train.fit(loaded, table, chosen), train.fit(loaded, spoilt, chosen)
+    assert again.columns == fitted.columns
+    assert again.forest == fitted.forest
+    assert again.ranges == fitted.ranges
+
+
+def test_calibration_takes_the_chosen_windows_only(
+    folder: Path, table: train.FeatureTable
+) -> None:
+    loaded = recipe.load(folder)
+    outcome = evaluate.evaluate(loaded, table, n_jobs=1)
+    chosen = table.windows.groups != "ben"
+    novelty = np.where(chosen, outcome.novelty, 2032)
+    class_id = np.where(chosen, outcome.class_id, 0)
+    spoilt = replace(outcome, novelty=novelty, class_id=class_id)
+    expected = evaluate.calibration_of(loaded, outcome, chosen)
+    assert evaluate.calibration_of(loaded, spoilt, chosen) == expected
+    everything = np.ones(len(chosen), dtype=bool)
+    assert evaluate.calibration_of(loaded, spoilt, everything) != expected
 
 
 def test_a_label_that_cannot_be_learned_scores_like_chance(

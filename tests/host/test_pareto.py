@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,20 @@ def test_sweep_scores_like_evaluate(tmp_path: Path) -> None:
     assert [point.setting for point in points] == SETTINGS
     assert points[0].model_bytes < points[2].model_bytes
     assert all(point.macro_f1 > 0.8 for point in points)
+
+
+def test_a_setting_learns_nothing_from_the_windows_of_others(tmp_path: Path) -> None:
+    # Trained on anna, tried on chris: what ben's windows hold changes neither classes nor sizes.
+    loaded, table = make(tmp_path)
+    chosen, test = (table.windows.groups == name for name in ("anna", "chris"))
+    values, class_ids = table.values.copy(), table.windows.class_ids.copy()
+    others = ~chosen & ~test
+    values[others] = np.random.default_rng(4).integers(-32768, 32767, values[others].shape)
+    class_ids[others] = 0
+    spoilt = train.FeatureTable(values, None, replace(table.windows, class_ids=class_ids))
+    said, again = (pareto._run(loaded, one, chosen, test, SETTINGS) for one in (table, spoilt))
+    assert again.sizes == said.sizes
+    assert all(map(np.array_equal, again.classes, said.classes))
 
 
 def test_nested_never_trains_on_the_group_it_chooses_for(

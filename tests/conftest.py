@@ -7,6 +7,7 @@ the items of the file report the lines that it printed.
 import ast
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,15 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNNER = Path(__file__).with_name("run_device.py")
 DEVICE_FOLDERS = ("both", "device", "heap")
 TIMEOUT_S = 120
+
+
+def pytest_configure() -> None:
+    """Take interrupts even where a script started us in the background, with SIGINT ignored.
+
+    The programs under test would inherit that, and some tests interrupt them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def find_interpreters() -> dict[str, str | None]:

@@ -102,7 +102,7 @@ def test_evaluate_prints_one_line_for_scripts(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["evaluate", str(folder), "--jobs", "1"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
+    *_, agreement, last = capsys.readouterr().out.splitlines()
     number = r"[01]\.\d{3}"
     pattern = (
         rf"macro_f1_loso={number} accuracy_loso={number} model_bytes=(\d+) nodes=\d+ features=6"
@@ -110,6 +110,13 @@ def test_evaluate_prints_one_line_for_scripts(
     match = re.fullmatch(pattern, last)
     assert match is not None, last
     assert int(match[1]) == (folder / "model.obm").stat().st_size
+    found = re.fullmatch(
+        r"model\.obm: the reference agrees in (\d+) of (\d+) windows, "
+        r"emlearn's C in \d+, without exact ties of votes in (\d+)",
+        agreement,
+    )
+    assert found is not None, agreement
+    assert found[1] == found[2] == found[3]
 
 
 def test_evaluate_without_a_model_says_what_to_do(

@@ -50,6 +50,17 @@ def test_golden_results_are_those_of_these_kernels(path: Path) -> None:
         assert [said["class_id"], said["confidence"], said["novelty"]] == expected
 
 
+def test_card_and_readme_name_the_smallest_model_that_keeps_080() -> None:
+    folder = ROOT / "models" / "exercise"
+    small = json.loads((folder / "pareto.json").read_text())["smallest_0.80"]
+    assert small["macro_f1"] >= 0.80
+    assert f"keeps macro F1 0.80: **{small['model_bytes']} bytes**" in (
+        folder / "MODEL.md"
+    ).read_text(encoding="utf-8")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"keeps a macro F1 of 0.80 has {small['model_bytes']} bytes" in readme
+
+
 @pytest.mark.parametrize("name", ["exercise", "plaid"])
 def test_card_quotes_the_figures(name: str) -> None:
     folder = ROOT / "models" / name

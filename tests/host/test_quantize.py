@@ -90,10 +90,28 @@ def test_a_tree_of_one_leaf_survives_emlearn() -> None:
 @pytest.mark.parametrize("leaf_bits", [0, 2, 4, 8])
 def test_emlearns_c_differs_only_at_exact_ties(leaf_bits: int) -> None:
     forest = quantize.from_estimator(ESTIMATOR, leaf_bits)
-    found = agreement.compare_with_emlearn(forest, VALUES)
+    found = agreement.compare_with_emlearn(forest, VALUES, forest.predict(VALUES).votes)
     assert found.windows == len(VALUES)
     assert found.differ_without_tie == 0
     assert found.differ < len(VALUES) / 100
+
+
+@pytest.mark.parametrize("field", ["votes", "class_id", "confidence"])
+def test_one_other_value_is_a_difference(field: str) -> None:
+    said = quantize.from_estimator(ESTIMATOR, 4).predict(VALUES)
+    other = {name: getattr(said, name).copy() for name in ("votes", "class_id", "confidence")}
+    assert not said.differs(other).any()
+    other[field][7] += 1
+    assert np.flatnonzero(said.differs(other)).tolist() == [7]
+
+
+def test_a_class_unlike_emlearns_is_counted() -> None:
+    forest = quantize.from_estimator(ESTIMATOR, 4)
+    votes = forest.predict(VALUES).votes
+    before = agreement.compare_with_emlearn(forest, VALUES, votes)
+    votes[7] = np.roll(votes[7], 1)
+    after = agreement.compare_with_emlearn(forest, VALUES, votes)
+    assert after.differ_without_tie == before.differ_without_tie + 1
 
 
 def test_predict_breaks_ties_to_the_lowest_class_and_rounds_confidence_down() -> None:

@@ -29,7 +29,8 @@ def test_train_writes_all_files(trained: Path) -> None:
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["macro_f1"] > 0.9  # still, walking and shaking are easy
     assert metrics["kernel_differs_from_reference"] == 0
-    assert metrics["model"]["emlearn"]["differ_without_tie"] == 0
+    assert metrics["model"]["agreement"]["emlearn_differs_without_tie"] == 0
+    assert metrics["model"]["agreement"]["reference_differs"] == 0
     assert metrics["model"]["model_bytes"] == (trained / "model.obm").stat().st_size
 
 

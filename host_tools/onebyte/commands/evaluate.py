@@ -28,6 +28,8 @@ def command(model: Path, jobs: int) -> None:
     with folds_bar(f"{loaded.name}: held-out folds", len(names)) as done:
         outcome = evaluate.evaluate(loaded, table, jobs, done)
     metrics = report.measure(loaded, dataset, table, outcome)
+    file = report.committed_model(loaded)
     for line in report.lines(metrics):
         click.echo(line)
-    click.echo(report.last_line(metrics, report.committed_sizes(loaded)))
+    click.echo(report.agreement_line(report.agreement_of(file, table.windows.samples)))
+    click.echo(report.last_line(metrics, report.file_sizes(file)))

@@ -136,6 +136,7 @@ def _sizes(recipe: Recipe) -> list[str]:
         f"| {row['max_leaf_nodes']} | {row['leaf_bits'] or 'one vote'} |"
         for row in summary["front"]
     ]
+    lines += ["", *_smallest(summary)]
     honest = summary["nested"]
     if honest:
         lines += [
@@ -147,19 +148,30 @@ def _sizes(recipe: Recipe) -> list[str]:
     return lines
 
 
+def _smallest(summary: dict[str, Any]) -> list[str]:
+    rows = {bound: summary[f"smallest_{bound}"] for bound in ("0.80", "0.85")}
+    return [
+        f"The smallest that keeps macro F1 {bound}: **{row['model_bytes']} bytes** "
+        f"({row['macro_f1']:.3f}; {row['features']} features, {row['n_trees']} trees)."
+        for bound, row in rows.items()
+        if row
+    ]
+
+
 def _agreement(metrics: dict[str, Any]) -> list[str]:
-    theirs = metrics["model"]["emlearn"]
-    same = theirs["windows"] - theirs["differ"]
+    counts = metrics["model"]["agreement"]
+    same = counts["windows"] - counts["emlearn_differs"]
     return [
         "## Agreement",
         "",
         f"* The device's kernels and the Python reference of the forest: "
         f"{metrics['kernel_differs_from_reference']} of {metrics['windows']} held-out windows "
-        "differ in any vote.",
+        f"differ in any vote; with model.obm {counts['reference_differs']} of all "
+        f"{counts['windows']}.",
         f"* The kernels and emlearn's C with the same forest: the same class in {same} of "
-        f"{theirs['windows']} windows. emlearn adds floats and the kernels integers, so an exact "
-        f"tie of votes may end differently: {theirs['differ_without_tie']} of the "
-        f"{theirs['differ']} differences are not such a tie.",
+        f"{counts['windows']} windows. emlearn adds floats and the kernels integers, so an exact "
+        f"tie of votes may end differently: {counts['emlearn_differs_without_tie']} of the "
+        f"{counts['emlearn_differs']} differences are not such a tie.",
         f"* scikit-learn's unquantized ensemble: the same class in "
         f"{metrics['agreement_float']:.2%} of the held-out windows; its macro F1 is "
         f"{metrics['macro_f1_float']:.3f}.",

@@ -163,11 +163,7 @@ def _run_fold(recipe: Recipe, table: train.FeatureTable, name: str, test: np.nda
     features = np.ascontiguousarray(table.values[test][:, fitted.columns])
     said = kernels.KernelModel(file).predict(features)
     reference = fitted.forest.predict(features)
-    differs = (
-        (said["votes"] != reference.votes).any(axis=1)
-        | (said["class_id"] != reference.class_id)
-        | (said["confidence"] != reference.confidence)
-    )
+    differs = reference.differs(said)
     return Fold(
         name,
         np.flatnonzero(test),

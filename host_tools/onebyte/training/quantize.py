@@ -7,6 +7,7 @@ once, and a split whose two sides are the same leaf becomes that leaf.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,15 @@ class Prediction:
     class_id: np.ndarray
     confidence: np.ndarray
     votes: np.ndarray  # (n, n_classes)
+
+    def differs(self, said: Mapping[str, np.ndarray] | np.ndarray) -> np.ndarray:
+        """Return a mask of the windows where the kernels say anything else."""
+        mask: np.ndarray = (
+            (said["votes"] != self.votes).any(axis=1)
+            | (said["class_id"] != self.class_id)
+            | (said["confidence"] != self.confidence)
+        )
+        return mask
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,22 @@ from formats import model as model_format
 from formats import model_pack
 from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.training import train
+from onebyte.training import agreement, csvmodel, train
 from onebyte.training.datasets import Dataset, natural
 from onebyte.training.evaluate import Evaluation, macro_f1, smoothed
 from onebyte.training.features import compile_program
 from onebyte.training.recipe import Recipe
 
-__all__ = ["committed_sizes", "cost_us", "file_sizes", "last_line", "lines", "measure"]
+__all__ = [
+    "agreement_line",
+    "agreement_of",
+    "committed_model",
+    "cost_us",
+    "file_sizes",
+    "last_line",
+    "lines",
+    "measure",
+]
 
 
 def measure(
@@ -124,6 +133,31 @@ def cost_us(recipe: Recipe, columns: list[int], windows: np.ndarray) -> tuple[fl
     return kernels.measure_cost_us(compiled, windows), compiled.work_bytes
 
 
+def agreement_of(file: bytes, windows: np.ndarray) -> dict[str, int]:
+    """Count where a model file, the reference and emlearn's C differ on int16 windows."""
+    forest = csvmodel.forest_of(model_format.parse(file))
+    model = kernels.KernelModel(file)
+    features = model.features(windows)
+    said = model.predict(features)
+    theirs = agreement.compare_with_emlearn(forest, features, said["votes"])
+    return {
+        "windows": len(windows),
+        "reference_differs": int(forest.predict(features).differs(said).sum()),
+        "emlearn_differs": theirs.differ,
+        "emlearn_differs_without_tie": theirs.differ_without_tie,
+    }
+
+
+def agreement_line(counts: dict[str, int]) -> str:
+    """Return what `agreement_of` counted as a line for people."""
+    n = counts["windows"]
+    return (
+        f"model.obm: the reference agrees in {n - counts['reference_differs']} of {n} windows, "
+        f"emlearn's C in {n - counts['emlearn_differs']}, without exact ties of votes in "
+        f"{n - counts['emlearn_differs_without_tie']}"
+    )
+
+
 def last_line(metrics: dict[str, Any], sizes: dict[str, int]) -> str:
     """Return the line that scripts read."""
     how = "loso" if metrics["validation"] == "leave_one_group_out" else "test"
@@ -142,10 +176,10 @@ def file_sizes(file: bytes) -> dict[str, int]:
     return {"model_bytes": len(file), "nodes": nodes, "features": model.n_features}
 
 
-def committed_sizes(recipe: Recipe) -> dict[str, int]:
-    """Return the sizes of the model file beside the recipe."""
+def committed_model(recipe: Recipe) -> bytes:
+    """Return the model file beside the recipe."""
     path = Path(recipe.path).with_name("model.obm")
     try:
-        return file_sizes(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"there is no {path}; run `onebyte train {path.parent}`") from error

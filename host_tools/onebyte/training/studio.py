@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from onebyte.errors import UserError
-from onebyte.training import agreement, card, evaluate, golden, report, train
+from onebyte.training import card, evaluate, golden, report, train
 from onebyte.training.datasets import Dataset
 from onebyte.training.recipe import Recipe
 
@@ -59,7 +59,11 @@ def finish(
     text = json.dumps(metrics, indent=1, ensure_ascii=False) + "\n"
     _write(recipe, "metrics.json", text.encode())
     card.write(recipe, metrics)
-    return [*report.lines(metrics), report.last_line(metrics, report.file_sizes(file))]
+    return [
+        *report.lines(metrics),
+        report.agreement_line(metrics["model"]["agreement"]),
+        report.last_line(metrics, report.file_sizes(file)),
+    ]
 
 
 def _training_windows(recipe: Recipe, table: train.FeatureTable) -> np.ndarray:
@@ -89,8 +93,6 @@ def _describe(
     file: bytes,
     calibration: train.Calibration,
 ) -> dict[str, Any]:
-    features = np.ascontiguousarray(table.values[:, fitted.columns])
-    against = agreement.compare_with_emlearn(fitted.forest, features)
     cost, work_bytes = report.cost_us(recipe, fitted.columns, table.windows.samples)
     return {
         **report.file_sizes(file),
@@ -99,11 +101,7 @@ def _describe(
         "work_bytes": work_bytes,
         "feature_names": [recipe.features[column].name for column in fitted.columns],
         "host_us_per_window": round(cost, 1),
-        "emlearn": {
-            "windows": against.windows,
-            "differ": against.differ,
-            "differ_without_tie": against.differ_without_tie,
-        },
+        "agreement": report.agreement_of(file, table.windows.samples),
         "levels": list(calibration.levels),
         "novelty_threshold": calibration.novelty_threshold,
     }

@@ -57,7 +57,7 @@ def test_nothing_is_lost_over_twenty_kills(tmp_path: Path, persistence: bool) ->
         UplinkNode(tmp_path / "node", broker.port, N_DECISIONS, **job) as node,
     ):
         restart_often(broker, host)
-        host.work_until(N_DECISIONS, 60)
+        host.work_until(N_DECISIONS)
         report = node.stop()
     check_decisions(host)
     # The byte follows from the number, so a live byte that was numbered wrongly shows.
@@ -71,7 +71,7 @@ def test_the_firmware_loses_nothing_either(tmp_path: Path) -> None:
         watched(None) as (broker, host),
         FirmwareNode(tmp_path / "steady", broker.port, N_DECISIONS, 1000) as node,
     ):
-        host.work_until(N_DECISIONS, 60)
+        host.work_until(N_DECISIONS)
         node.report()
         expected = [decision.result for decision in host.decisions]
     with (
@@ -79,7 +79,7 @@ def test_the_firmware_loses_nothing_either(tmp_path: Path) -> None:
         FirmwareNode(tmp_path / "restarts", broker.port, N_DECISIONS, RATE_HZ) as node,
     ):
         restart_often(broker, host)
-        host.work_until(N_DECISIONS, 60)
+        host.work_until(N_DECISIONS)
         report = node.report()
     check_decisions(host)
     assert [decision.result for decision in host.decisions] == expected

@@ -23,25 +23,20 @@ def test_live_bytes_arrive_one_by_one_and_in_order(tmp_path: Path, kind: str, co
         Host(broker.port) as host,
         UplinkNode(tmp_path / "node", broker.port, count) as node,
     ):
-        host.work_until(count, 60)
+        host.work_until(count)
         report = node.stop()
     assert [decision.seq for decision in host.decisions] == list(range(count))
     assert host.n_bytes > 0.9 * count, "nothing waits, so nearly all go out as single bytes"
     assert (report["failures"], report["dropped"], report["connects"]) == (0, 0, 1)
 
 
-def test_more_than_500_live_bytes_a_second(tmp_path: Path) -> None:
+def test_live_bytes_do_not_wait_for_delayed_acknowledgements(tmp_path: Path) -> None:
     need_mosquitto()
-    rates = []
-    with Broker("mosquitto") as broker:
-        for attempt in range(3):  # a machine that is busy otherwise gets another chance
-            with UplinkNode(tmp_path / f"node{attempt}", broker.port, 2000) as node:
-                time.sleep(4)
-                finished_ms = node.stop()["finished_ms"]
-            rates.append(2000 * 1000 / finished_ms if finished_ms else 0)
-            if rates[-1] > 500:
-                return
-    pytest.fail(f"live bytes a second: {rates}")
+    with Broker("mosquitto") as broker, UplinkNode(tmp_path / "node", broker.port, 1000) as node:
+        node.wait_until("sent")
+        report = node.stop()
+    # With 44 ms each, as umqtt.simple has it, it would be 23 a second; an idle PC makes over 500.
+    assert 1000 * 1000 / report["finished_ms"] > 50, report
 
 
 def test_live_bytes_over_tls(tmp_path: Path) -> None:
@@ -54,7 +49,7 @@ def test_live_bytes_over_tls(tmp_path: Path) -> None:
         Broker("mosquitto", tls=files) as broker,
         UplinkNode(tmp_path / "node", broker.port, 200, **job) as node,
     ):
-        time.sleep(3)
+        node.wait_until("sent")
         report = node.stop()
     assert (report["made"], report["queued"], report["failures"]) == (200, 0, 0), report
 
@@ -67,9 +62,10 @@ def test_backlog_of_an_outage_arrives_in_batches(tmp_path: Path) -> None:
         host.work(3.0)  # mosquitto writes every other second
         broker.kill()
         with UplinkNode(tmp_path / "node", broker.port, 1000, rate=2000) as node:
-            time.sleep(3)  # long enough for all of them to be made
+            node.wait_until("made")
+            time.sleep(1)  # and longer, so that a connection was tried
             broker.start()
-            host.work_until(1000, 20)
+            host.work_until(1000)
             report = node.stop()
     assert [decision.seq for decision in host.decisions] == list(range(1000))
     assert host.n_bytes == 0 and 4 <= host.n_batches < 20
@@ -87,14 +83,14 @@ def test_steps_do_not_wait_for_a_silent_broker(tmp_path: Path) -> None:
 
     with (
         BadBroker(silent_after_announcement) as broker,
-        UplinkNode(tmp_path / "node", broker.port, 300, rate=100) as node,
+        UplinkNode(tmp_path / "node", broker.port, 300, rate=100, deadline_ms=1000) as node,
     ):
-        time.sleep(3.5)
+        node.wait_until("made")
         report = node.stop()
     assert report["made"] == 300 and report["queued"] == 300, "decisions went on meanwhile"
     assert report["failures"] >= 2 and "ETIMEDOUT" in report["last_error"], report
     # Each wait for an answer takes 1 s: a loop that waited, too, would turn a few times only.
-    assert report["turns"] > 500, "the uplink held up the loop"
+    assert report["turns"] >= 300, "the uplink held up the loop"
 
 
 def test_a_large_retained_command_keeps_nobody_away(tmp_path: Path) -> None:
@@ -103,7 +99,7 @@ def test_a_large_retained_command_keeps_nobody_away(tmp_path: Path) -> None:
         command = {"topic": "ob/test/node/cmd", "payload": bytes(60000), "qos": 1}
         publish.single(**command, retain=True, hostname=broker.host, port=broker.port)
         with UplinkNode(tmp_path / "node", broker.port, 100) as node:
-            host.work_until(100, 60)
+            host.work_until(100)
             report = node.stop()
     assert (report["failures"], report["connects"]) == (0, 1), report
     assert report["bad_commands"] == 1, report
@@ -113,10 +109,10 @@ def test_last_will_and_status(tmp_path: Path) -> None:
     need_mosquitto()
     with Broker("mosquitto") as broker, Host(broker.port) as host:
         with UplinkNode(tmp_path / "node", broker.port, 10) as node:
-            host.work_until(10, 20)
-            host.work(1.5)
+            host.work_until(10)
+            host.work_until_status(next_seq=10)
             node.stop()
-        host.work(0.5)
+        host.work_until_status(online=False)
         report = probe_ours(broker.port, "subscribe_and_receive", topic="ob/test/node/+", count=2)
     statuses = [json.loads(payload) for payload in host.statuses]
     assert statuses[0]["online"] and statuses[-2]["online"] and statuses[-2]["next_seq"] == 10
@@ -131,7 +127,8 @@ def test_wrong_password_is_reported_and_not_hammered(tmp_path: Path) -> None:
         Broker("mosquitto", users={"somebody": "else"}) as broker,
         UplinkNode(tmp_path / "node", broker.port, 10, rate=100) as node,
     ):
-        time.sleep(1.5)
+        node.wait_until("made")
+        time.sleep(3)  # many pauses long
         report = node.stop()
     assert (report["refusals"], report["connects"], report["queued"]) == (1, 0, 10)
     assert report["last_error"].startswith("BROKER_"), report

@@ -24,6 +24,7 @@ from onebyte.simulation.process import Child
 
 _NODE = Path(__file__).parents[1] / "fakes" / "uplink_node.py"
 _ASK_EVERY_S = 0.3
+_PATIENCE_S = 120.0  # the machine may be slow
 
 
 class UplinkNode:
@@ -32,7 +33,8 @@ class UplinkNode:
     def __init__(self, folder: Path, port: int, count: int, **job: Any) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        (folder / "stop").unlink(missing_ok=True)
+        for name in ("made", "sent", "stop"):
+            (folder / name).unlink(missing_ok=True)
         job = {"port": port, "folder": str(folder), "count": count, "rate": 0, **job}
         self._process = subprocess.Popen(
             [MICROPYTHON, _NODE],
@@ -51,10 +53,17 @@ class UplinkNode:
         """Whether the process still lives."""
         return self._process.poll() is None
 
+    def wait_until(self, mark: str) -> None:
+        """Wait until all decisions are "made", or "sent" and acknowledged."""
+        end = time.monotonic() + _PATIENCE_S
+        while not (self._folder / mark).exists():
+            assert self.is_running and time.monotonic() < end, f"not all decisions are {mark}"
+            time.sleep(0.02)
+
     def stop(self) -> dict[str, Any]:
         """Ask the node to stop and return its report."""
         (self._folder / "stop").touch()
-        output, _ = self._process.communicate(timeout=20)
+        output, _ = self._process.communicate(timeout=_PATIENCE_S)
         assert self._process.returncode == 0, output
         report: dict[str, Any] = json.loads(output.splitlines()[-1])
         return report
@@ -122,7 +131,7 @@ class FirmwareNode:
 
     def report(self) -> dict[str, Any]:
         """Wait for its end and return its report."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + _PATIENCE_S
         while self._child.returncode is None and time.monotonic() < end:
             time.sleep(0.05)
         assert self._child.returncode == 0, self._child.tail(5)
@@ -203,11 +212,21 @@ class Host:
                 self._take(self._events.get(timeout=min(left, 0.1)))
             self._ask()
 
-    def work_until(self, count: int, seconds: float) -> None:
-        """Take what arrives until there are `count` decisions; fail after so long."""
-        end = time.monotonic() + seconds
+    def work_until(self, count: int) -> None:
+        """Take what arrives until there are `count` decisions."""
+        end = time.monotonic() + _PATIENCE_S
         while len(self.decisions) < count:
             assert time.monotonic() < end, (len(self.decisions), self.reconciler.gaps)
+            self.work(0.1)
+
+    def work_until_status(self, **values: object) -> None:
+        """Take what arrives until a status says this."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            last = json.loads(self.statuses[-1]) if self.statuses else {}
+            if values.items() <= last.items():
+                return
+            assert time.monotonic() < end, (values, last)
             self.work(0.1)
 
     def _take(self, event: _Event) -> None:

@@ -3,7 +3,8 @@
     micropython uplink_node.py <<< '{"port": 1883, "folder": "/tmp/x", "count": 1000, ...}'
 
 `rate` decisions a second are made (0: one whenever the one before was acknowledged), `count` in
-all. The node then stays until the file `stop` appears in its folder, and prints one line of JSON.
+all; then the file `made` appears in its folder, and `sent` when the broker has acknowledged them
+all. The node stays until the file `stop` is there, and prints one line of JSON.
 """
 
 import json
@@ -46,6 +47,7 @@ class Node:
         ram_records = job.get("ram_records", 64)
         self.outbox = Outbox(self.files, "q", job.get("capacity", 20000), ram_records, 64)
         settings = {}
+        deadline_ms = job.get("deadline_ms", 5000)
         if "ca" in job:
             with open(job["ca"], "rb") as file:
                 settings["ssl"] = tls_context(file.read())
@@ -55,7 +57,7 @@ class Node:
             "127.0.0.1",
             job["port"],
             keepalive=5,
-            limits=Limits(2000, 1000, 1000, 512),
+            limits=Limits(2 * deadline_ms, deadline_ms, deadline_ms, 512),
             **settings,
         )
         prefix = "ob/test/" + job.get("device", "node")
@@ -102,6 +104,11 @@ class Node:
             return False
         return True
 
+    def mark(self, name):
+        """Tell the test how far we are."""
+        with self.files.open(name, "w"):
+            pass
+
     def step(self):
         """One turn of the loop, with the uplink's share measured."""
         if self.is_due():
@@ -116,14 +123,19 @@ class Node:
     def run(self):
         """Work until stopped."""
         finished_ms = None
+        is_made = False
         while True:
             self.step()
+            if not is_made and self.outbox.next_seq >= self.job["count"]:
+                is_made = True
+                self.mark("made")
             if self.job["rate"]:
                 time.sleep_ms(1)
             self.turns += 1
             done = self.outbox.next_seq >= self.job["count"] and not self.outbox.queued()
             if done and finished_ms is None:
                 finished_ms = time.ticks_diff(time.ticks_ms(), self.start)
+                self.mark("sent")
             if self.turns % 100 == 0 and self.is_stopped():
                 break
         self.uplink.close()

@@ -35,14 +35,14 @@ def command(model_folder: Path | None, speed: int, seconds: float | None, keep: 
     """
     from rich.console import Console
 
-    from onebyte import toolchain
-    from onebyte.simulation import demo, device, playback
-    from onebyte.simulation.broker import Broker
-
-    model_folder = model_folder or toolchain.ROOT / _DEFAULT_MODEL
     console = Console()
+    # The imports take seconds of their own, in which nobody should wonder.
     with console.status("loading the recordings; the first time they are fetched"):
-        scene = demo.prepare(model_folder, seconds)
+        from onebyte import toolchain
+        from onebyte.simulation import demo, device, playback
+        from onebyte.simulation.broker import Broker
+
+        scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds)
     folder = toolchain.ROOT / "build" / "demo"
     script = scene.script
     click.echo(f"model: {scene.model_path}, trained without group {scene.group}")

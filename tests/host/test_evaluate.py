@@ -119,6 +119,22 @@ def test_evaluate_prints_one_line_for_scripts(
     assert found[1] == found[2] == found[3]
 
 
+def test_evaluate_shows_what_the_seed_changes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evaluate", str(folder), "--jobs", "1", "--seeds", "3"]) == 0
+    printed = capsys.readouterr().out
+    each = [float(f1) for f1 in re.findall(r"^seed \d: macro F1 (\S+)$", printed, re.MULTILINE)]
+    summary = re.search(r"seeds 1 to 3: macro F1 of (\S+) to (\S+), mean (\S+)$", printed, re.M)
+    assert summary is not None
+    assert len(each) == 3
+    assert [float(summary[1]), float(summary[2])] == [min(each), max(each)]
+    assert abs(float(summary[3]) - sum(each) / 3) < 0.0011
+    held_out = re.search(r"macro_f1_loso=(\S+)", printed)
+    assert held_out is not None
+    assert float(held_out[1]) == each[0]  # the recipe's own seed is 1
+
+
 def test_evaluate_without_a_model_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,6 +278,20 @@ def test_rewind_never_brings_back_what_was_dropped():
     assert _keys(outbox.peek_batch(9)) == [(1, seq) for seq in range(2, 10)]
 
 
+def test_rewind_stops_at_what_was_dropped_when_flash_fails_too():
+    files = _Failing(_filesystem(), Random(1), 0)
+    outbox = _outbox(files, capacity=4, ram_records=2, segment_records=4)
+    _append(outbox, 4)
+    assert outbox.flush()
+    _append(outbox, 2)  # in RAM; records 0 and 1 gave way
+    files.permille = 1000
+    _append(outbox, 1)  # 2 gave way, and as flash fails 4 in RAM
+    files.permille = 0
+    assert outbox.queued() == 3 and outbox.dropped == 4
+    assert outbox.rewind(1, 0) == 0  # there is room for 2, but it has been counted as lost
+    assert _keys(_drain(outbox)) == [(1, 3), (1, 5), (1, 6)]
+
+
 def _write_segment(files, number, seqs, epoch=1):
     content = bytearray(record.RECORD_BYTES * len(seqs))
     for i in range(len(seqs)):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -243,9 +244,10 @@ def test_plain_and_json_lines(capsys):
     assert err == "-- plant/p1: offline\n"
 
 
-def test_live_table_shows_a_row_for_each_device():
+@pytest.mark.parametrize("width", [80, 120])
+def test_live_table_shows_a_row_for_each_device(width):
     monitor = Monitor()
-    console = Console(width=120, force_terminal=True, record=True, file=io.StringIO())
+    console = Console(width=width, force_terminal=True, record=True, file=io.StringIO())
     with LiveTable(monitor, console) as table:
         for item in take(
             monitor,
@@ -259,6 +261,7 @@ def test_live_table_shows_a_row_for_each_device():
     text = console.export_text()
     rows = [line.split() for line in text.splitlines()[-6:]]
     p1, p2 = (row for row in rows if "plant/p" in "".join(row) and "--" not in row)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", p1[0])
     assert p1[1:] == ["plant/p1", "sensor_error", "?", "2", "1", "0"]
     assert p2 == ["plant/p2", "waiting", "offline", "0", "0", "0"]
     assert "-- plant/p2: offline" in text

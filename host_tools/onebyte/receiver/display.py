@@ -17,6 +17,8 @@ __all__ = ["Display", "JsonLines", "LiveTable", "PlainLines", "confidence_bar", 
 
 _N_LEVELS = 7
 _N_NOTES = 5
+_TIME_WIDTH = 8  # HH:MM:SS
+_DEVICE_WIDTH = 12
 
 
 def confidence_bar(level: int | None) -> str:
@@ -90,11 +92,15 @@ class LiveTable(Display):
             self._notes.append(item)
 
     def _render(self) -> Group:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("time", "device", "decision", "confidence", "novel", "link"):
-            table.add_column(name, no_wrap=True)
-        for name in ("decisions", "faults", "lost"):
-            table.add_column(name, justify="right", no_wrap=True)
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        table.add_column("time", no_wrap=True, min_width=_TIME_WIDTH)
+        # On a narrow terminal long names go on in the next line, and labels are cut.
+        table.add_column("device", overflow="fold", min_width=_DEVICE_WIDTH)
+        table.add_column("decision", no_wrap=True)
+        for name, width in (("sure", _N_LEVELS), ("novel", 5), ("link", 7)):
+            table.add_column(name, no_wrap=True, min_width=width)
+        for name, width in (("count", 5), ("faults", 6), ("lost", 4)):
+            table.add_column(name, justify="right", no_wrap=True, min_width=width)
         # The paho thread never touches the devices: messages are taken by the thread that shows.
         for device in list(self._monitor.devices.values()):
             table.add_row(*_row(device))

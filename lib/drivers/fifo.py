@@ -53,6 +53,7 @@ class FifoChip:
     _who_register = 0
     _who_value = 0
     _data_register = 0  # where a burst starts
+    _fifo_on = (0, 0)  # register and value while the FIFO fills
 
     def __init__(self, bus, address: int, setup, row_bytes: int, recover=None):
         self.overruns = 0
@@ -123,7 +124,7 @@ class FifoChip:
     def _look_after(self) -> int:
         """Compares a setting with what was written: the first one, and the others in turn."""
         if self._empty_reads == 0:
-            self._looked_at = (self._looked_at + 1) % len(self._setup)
+            self._looked_at = (self._looked_at + 1) % (len(self._setup) + 1)
             if not (self._is_kept(0) and self._is_kept(self._looked_at)):
                 self._must_start = True
                 return self._start_again()
@@ -144,16 +145,19 @@ class FifoChip:
         self._reset_chip()
         for register, value in self._setup:
             self._write(register, value)
-        for i in range(len(self._setup)):
-            if not self._is_kept(i):
-                register = self._setup[i][0]
-                raise OSError(EIO, "%s: register 0x%02x keeps no value" % (self.name, register))
         self._restart_fifo()
+        for i in range(len(self._setup) + 1):
+            if not self._is_kept(i):
+                register = self._setting(i)[0]
+                raise OSError(EIO, "%s: register 0x%02x keeps no value" % (self.name, register))
         self._empty_reads = 0
 
     def _is_kept(self, i: int) -> bool:
-        setting = self._setup[i]
+        setting = self._setting(i)
         return self._read(setting[0]) == setting[1]
+
+    def _setting(self, i: int):
+        return self._setup[i] if i < len(self._setup) else self._fifo_on
 
     def _read(self, register: int) -> int:
         self._bus.readfrom_mem_into(self._address, register, self._byte)

@@ -67,6 +67,7 @@ class MPU6050(FifoChip):
     _who_register = _WHO_AM_I
     _who_value = _IS_MPU6050
     _data_register = _FIFO_R_W
+    _fifo_on = (_USER_CTRL, _USER_FIFO_ENABLE)
 
     def __init__(self, bus, rate_hz: int, ranges, address: int = 0x68, recover=None):
         range_g, range_dps = ranges

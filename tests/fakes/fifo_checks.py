@@ -139,17 +139,17 @@ def frees_the_bus_at_the_start(case):
 
 
 def keeps_the_rate(case, rates_hz):
-    """As many rows come in 20 s as the rate in millihertz says."""
+    """As many rows come in 8 s as the rate in millihertz says."""
     for rate_hz in rates_hz:
         stage = Case(case.make, case.chip_kind, case.address, rate_hz, 0).new()
         assert stage.source.rate_mhz == int(rate_hz * 1000)
         stage.settle()
-        end_us = stage.time.us + 20000000
+        end_us = stage.time.us + 8000000
         n_rows = 0
         while stage.time.us < end_us:
             stage.time.us += 20000
             n_rows += len(stage.drain())
-        assert abs(n_rows - 20 * rate_hz) <= 1 + rate_hz // 25, (rate_hz, n_rows)
+        assert abs(n_rows - 8 * rate_hz) <= 1 + rate_hz // 25, (rate_hz, n_rows)
         assert stage.counts() == (0, 0)
 
 
@@ -182,7 +182,7 @@ def loses_and_doubles_nothing(case):
     stage = case.new()
     stage.settle()
     n = None
-    for _ in range(400):
+    for _ in range(200):
         stage.time.us += random.below(stage.period_us * case.longest_rows // 3)
         for _ in range(1 + random.below(6)):
             stage.read(random.between(1, 38))
@@ -251,7 +251,7 @@ def allocates_nothing(case):
 def survives_a_failure_at_every_byte(case):
     """The error is passed on once, the hook called once, and then a gap is counted."""
     for holds in (False, True):
-        for n_bytes in range(120):
+        for n_bytes in range(0, 120, 4 if holds else 1):
             stage = case.new()
             stage.settle()
             stage.wait_rows(9)
@@ -349,11 +349,12 @@ def notices_a_reset_of_the_chip(case):
 
 def notices_every_lost_setting(case):
     """Each single setting that changed is written again, with a gap."""
-    for register, value in case.new().source._setup:
+    source = case.new().source
+    for register, value in source._setup + (source._fifo_on,):
         stage = case.new()
         stage.settle()
-        stage.chip.registers[register] = value ^ 0x08
-        for _ in range(17 * (len(stage.source._setup) + 2)):
+        stage.chip.registers[register] = value ^ 0x48
+        for _ in range(17 * (len(stage.source._setup) + 3)):
             stage.read()
         assert stage.chip.registers[register] == value, "register 0x%02x" % register
         assert stage.source.gaps >= 1

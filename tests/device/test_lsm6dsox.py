@@ -116,6 +116,7 @@ def test_failures_of_the_bus():
 
 def test_a_reset_of_the_chip():
     fifo_checks.notices_a_reset_of_the_chip(_case())
+    fifo_checks.notices_a_reset_at_the_first_empty_read(_case())
     fifo_checks.notices_every_lost_setting(_case())
 
 

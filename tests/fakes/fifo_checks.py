@@ -347,6 +347,19 @@ def notices_a_reset_of_the_chip(case):
             assert stage.counts() == (0, 1)
 
 
+def notices_a_reset_at_the_first_empty_read(case):
+    """A loop that reads rarely has few empty reads: the first one after rows looks."""
+    stage = case.new()
+    stage.settle()
+    for _ in range(3):
+        stage.read()
+    stage.wait_rows(2)
+    assert stage.read() >= 2
+    stage.chip.reset()
+    stage.read()
+    assert stage.counts() == (0, 1), stage.counts()
+
+
 def notices_every_lost_setting(case):
     """Each single setting that changed is written again, with a gap."""
     source = case.new().source

@@ -39,10 +39,10 @@ class Target(NamedTuple):
     """How the code of an architecture is executed here.
 
     Attributes:
-        emulator: QEMU's program and the core that it emulates. Its Cortex-M cores do not start in
-            user mode. ARM1136 is ARMv6 and knows no Thumb-2, so ARMv6-M's code has to do with
-            Thumb-1; Cortex-A7 has all that a Cortex-M4 computes with. de233_fpu lacks two
-            instructions of the ESP32-S3, see trap.c.
+        emulator: QEMU's program and the core that it emulates. The Cortex-M cores of QEMU 7.2 do
+            not start in user mode. ARM1136 is ARMv6 and knows no Thumb-2, so ARMv6-M's code has
+            to do with Thumb-1; Cortex-A7 has all that a Cortex-M4 computes with. de233_fpu lacks
+            two instructions of the ESP32-S3, see trap.c.
         flags: The compiler's flags for the program around the module.
     """
 

@@ -93,7 +93,9 @@ def command_for(arch: str, mpy: Path) -> list[str]:
     """Return the command that reads jobs and writes results."""
     if arch == "x64":
         beside = Path(sys.executable).with_name("micropython")
-        interpreter = str(beside) if beside.is_file() else "micropython"
+        interpreter = str(beside) if beside.is_file() else shutil.which("micropython")
+        if interpreter is None:
+            raise UserError("x64 needs MicroPython's unix port, which make venv installs")
         return [interpreter, str(HERE / "unix_port.py"), str(mpy.parent)]
     emulator = TARGETS[arch].emulator
     if shutil.which(emulator[0]) is None:

@@ -14,8 +14,8 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format natmod micropython-unix
-.PHONY: fuzz fuzz-long powercut powercut-full bench clean
+.PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix
+.PHONY: test-native fuzz fuzz-long powercut powercut-full bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,12 +46,18 @@ format: $(DEV_VENV)  ## Format all Python files
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-natmod: $(DEMO_VENV)  ## Build the native module for ARCH: x64, armv6m, armv7emsp
+natmod: $(DEMO_VENV)  ## Build the native module for ARCH: x64, armv6m, armv7emsp, rv32imc, xtensawin
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --arch $(ARCH)
 
+natmods: $(DEMO_VENV)  ## Build the native module for every chip into dist/natmods, for mip
+	@$(BIN)/onebyte build natmods
+
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
+
+test-native: $(DEMO_VENV)  ## Execute the native module of every chip and compare each bit with the host
+	@$(BIN)/python tests/native/emulate/run.py
 
 fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a planted bug must show), noise to MQTT
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)
@@ -72,7 +78,7 @@ bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain
 	$(BIN)/python tests/bench/bench.py
 
 clean:  ## Remove what was built; .venv and the download cache stay
-	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/pip:

@@ -1,4 +1,4 @@
-"""Fetch a Debian source package of a given suite without touching the system's apt.
+"""Fetch Debian packages of a given suite without touching the system's apt.
 
 apt-get runs with its own source list, lists and cache in a folder of ours. The mirror is the one
 the machine already uses, read from its apt configuration.
@@ -7,13 +7,14 @@ the machine already uses, read from its apt configuration.
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from onebyte import download
 from onebyte.errors import UserError
 
-__all__ = ["Mirror", "fetch_source", "find_mirror"]
+__all__ = ["Mirror", "Package", "fetch_binaries", "fetch_source", "find_mirror"]
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -25,6 +26,14 @@ class Mirror(NamedTuple):
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: str  # path of a keyring
+
+
+class Package(NamedTuple):
+    """One binary package, exactly."""
+
+    name: str
+    version: str
+    sha256: str
 
 
 def find_mirror(apt: Path = Path("/etc/apt"), release: Path = Path("/etc/os-release")) -> Mirror:
@@ -49,16 +58,55 @@ def find_mirror(apt: Path = Path("/etc/apt"), release: Path = Path("/etc/os-rele
 def fetch_source(package: str, version: str, suite: str, folder: Path) -> Path:
     """Download the files of a source package into `folder`/files and return that.
 
+    Args:
+        package: Name of the source package.
+        version: Its version; empty for the archive alone of whatever version the suite has.
+        suite: Debian's name of the release.
+        folder: A folder of ours that takes apt's lists too.
+
     Raises:
         UserError: no apt, not Debian, or apt-get failed; with apt's first error.
     """
+    base, files = _prepare("deb-src", suite, folder)
+    wanted = [f"{package}={version}"] if version else ["--tar-only", package]
+    _run([*base, "source", "--download-only", *wanted], files)
+    return files
+
+
+def fetch_binaries(
+    pinned: Sequence[Package], others: Sequence[str], suite: str, folder: Path
+) -> list[Path]:
+    """Download binary packages into `folder`/files and return their paths; nothing is installed.
+
+    Args:
+        pinned: Packages of which exactly this content is taken.
+        others: Names of packages of which any version that the suite signs is taken.
+        suite: Debian's name of the release.
+        folder: A folder of ours that takes apt's lists too.
+
+    Raises:
+        UserError: no apt, not Debian, apt-get failed, or a pinned package has another content.
+    """
+    base, files = _prepare("deb", suite, folder)
+    (folder / "status").touch()  # as if nothing were installed
+    exact = [f"{package.name}={package.version}" for package in pinned]
+    _run([*base, f"-oDir::State::status={folder / 'status'}", "download", *exact, *others], files)
+    for package in pinned:
+        paths = list(files.glob(f"{package.name}_*.deb"))
+        if [download.sha256_of(path) for path in paths] != [package.sha256]:
+            raise UserError(f"{package.name} {package.version} has the wrong content")
+    return sorted(files.glob("*.deb"))
+
+
+def _prepare(kind: str, suite: str, folder: Path) -> tuple[list[str], Path]:
+    """Update a private apt in `folder`; return the start of its command and its files' folder."""
     if shutil.which("apt-get") is None:
         raise UserError("this machine has no apt-get")
     mirror = find_mirror()
     files = folder / "files"
     for name in ("lists/partial", "cache/archives/partial", "files"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    entry = f"deb-src [signed-by={mirror.signed_by}] {mirror.uri} {suite} main\n"
+    entry = f"{kind} [signed-by={mirror.signed_by}] {mirror.uri} {suite} main\n"
     (folder / "sources.list").write_text(entry)
     options = {
         "Dir::Etc::sourcelist": folder / "sources.list",
@@ -71,8 +119,7 @@ def fetch_source(package: str, version: str, suite: str, folder: Path) -> Path:
     }
     base = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
     _run([*base, "update"], folder)
-    _run([*base, "source", "--download-only", f"{package}={version}"], files)
-    return files
+    return base, files
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -82,7 +129,7 @@ def _run(command: list[str], folder: Path) -> None:
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         reason = errors[0] if errors else f"exit status {done.returncode}"
-        raise UserError(f"apt-get could not fetch the source package: {reason}")
+        raise UserError(f"apt-get could not fetch the packages: {reason}")
 
 
 def _one_line_entries(apt: Path) -> Iterator[Mirror]:

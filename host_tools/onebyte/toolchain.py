@@ -131,13 +131,16 @@ def _check_source(path: Path, origin: str) -> None:
         raise UserError(f"{origin} {path} is not a MicroPython source folder: no {missing[0]}")
 
 
-def build_natmod(module: str, arch: str, source: Path) -> Path:
+def build_natmod(
+    module: str, arch: str, source: Path, settings: Mapping[str, str] | None = None
+) -> Path:
     """Build lib/native/<module> as a native module and return its .mpy file.
 
     Args:
         module: folder under lib/native that has a natmod Makefile.
         arch: MicroPython's name of the architecture, for example x64 or armv6m.
         source: MicroPython's source folder.
+        settings: more make variables, for example CROSS; BUILD moves the result.
 
     Raises:
         UserError: no such module, a missing tool, or a failed build with its first error.
@@ -145,11 +148,10 @@ def build_natmod(module: str, arch: str, source: Path) -> Path:
     folder = ROOT / "lib" / "native" / module
     if not (folder / "Makefile").is_file():
         raise UserError(f"no native module {module!r} under {folder.parent}")
-    settings = {"ARCH": arch, "MPY_DIR": str(source), "PYTHON": sys.executable}
-    if arch == "armv6m":
-        settings["LINK_RUNTIME"] = "1"  # the Cortex-M0+ divides in libgcc
-    _make(folder, settings, ())
-    built = ROOT / "build" / "natmod" / arch / f"{module}.mpy"
+    variables = {"BUILD": str(ROOT / "build" / "natmod" / arch), **(settings or {})}
+    variables |= {"ARCH": arch, "MPY_DIR": str(source), "PYTHON": sys.executable}
+    _make(folder, variables, ())
+    built = Path(variables["BUILD"], f"{module}.mpy")
     if not built.is_file():
         raise UserError(f"make in {folder} left no {built}")
     return built

@@ -1,5 +1,6 @@
 """The device side's sources: found without touching the system, refused when incomplete."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -102,6 +103,22 @@ def test_apt_keeps_to_its_own_folder(apt: Path) -> None:
     assert source.endswith("source --download-only thing=1.0-1")
     entry = "deb-src [signed-by=/k.gpg] http://mirror.test/debian trixie main\n"
     assert (apt / "own" / "sources.list").read_text() == entry
+
+
+def test_binary_packages_must_have_the_pinned_content(apt: Path) -> None:
+    files = apt / "own" / "files"
+    files.mkdir(parents=True)
+    (files / "thing_1.0_amd64.deb").write_bytes(b"thing")
+    right = debian.Package("thing", "1.0", hashlib.sha256(b"thing").hexdigest())
+    fetched = debian.fetch_binaries([right], ["other"], "trixie", apt / "own")
+    assert fetched == [files / "thing_1.0_amd64.deb"]
+    _, download = (apt / "calls").read_text().splitlines()
+    assert f"-oDir::State::status={apt}/own/status" in download
+    assert download.endswith("download thing=1.0 other")
+    with pytest.raises(UserError, match=r"thing 1\.0 has the wrong content"):
+        debian.fetch_binaries([right._replace(sha256="0" * 64)], [], "trixie", apt / "own")
+    with pytest.raises(UserError, match="absent 2 has the wrong content"):
+        debian.fetch_binaries([debian.Package("absent", "2", "")], [], "trixie", apt / "own")
 
 
 def test_apt_error_is_passed_on(apt: Path) -> None:

@@ -1,4 +1,4 @@
-"""`onebyte build`: build the native module or our unix port; the Makefile calls it."""
+"""`onebyte build`: build native modules or our unix port; the Makefile calls it."""
 
 import os
 import platform
@@ -6,9 +6,8 @@ import platform
 import click
 
 from onebyte import toolchain
+from onebyte.crossbuild import natmods
 from onebyte.errors import UserError
-
-_MODULE = "obkernels"
 
 
 @click.group(hidden=True)
@@ -24,13 +23,23 @@ def natmod(arch: str, optional: bool) -> None:
     try:
         if optional and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise UserError("this machine cannot run native modules of MicroPython")
-        path = toolchain.build_natmod(_MODULE, arch, toolchain.micropython_source())
+        path = natmods.build(arch).path
     except UserError as error:
         if not optional or os.environ.get("CI") == "true":
             raise
         click.echo(f"Without the native module (slower, same results): {error}")
     else:
         click.echo(f"{path.relative_to(toolchain.ROOT)}: {path.stat().st_size} bytes")
+
+
+@command.command("natmods")
+@click.option("--arch", "archs", multiple=True, help="Only this architecture; may be repeated.")
+def all_natmods(archs: tuple[str, ...]) -> None:
+    """Build the native module of every architecture into dist/natmods and print the sizes."""
+    built = natmods.build_all(archs or natmods.ARCHS)
+    for line in natmods.table(built):
+        click.echo(line)
+    click.echo(f"natmods {len(built)} in {natmods.DIST.relative_to(toolchain.ROOT)}")
 
 
 @command.command("micropython-unix")

@@ -1,0 +1,1 @@
+"""Native modules for every chip: their compilers, the build, what the files hold."""

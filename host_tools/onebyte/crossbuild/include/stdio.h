@@ -1,0 +1,1 @@
+/* Freestanding stand-in, see assert.h. */

@@ -1,0 +1,32 @@
+"""Run MicroPython's mpy_ld.py with one repair: link.py FOLDER-OF-mpy_ld.py ARGUMENT...
+
+For Xtensa mpy_ld.py (1.25 and 1.27 at least) merges literals that have the same section name and
+offset even when they come from different object files: a constant table of one file is then read
+instead of another's, without any error. Section names that hold their file keep them apart.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Repair the linker's module and run it."""
+    folder = sys.argv.pop(1)
+    sys.path.insert(0, folder)
+    linker: Any = importlib.import_module("mpy_ld")
+    original = linker.Section.from_elfsec
+
+    def from_elfsec(elf_section: Any, file_name: Any) -> Any:
+        section = original(elf_section, file_name)
+        if section.name.startswith((".rodata", ".text")):
+            section.name += f".{Path(str(file_name)).stem}"
+        return section
+
+    linker.Section.from_elfsec = staticmethod(from_elfsec)
+    linker.main()
+
+
+if __name__ == "__main__":
+    main()

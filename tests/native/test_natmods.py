@@ -1,0 +1,210 @@
+"""The native modules of every chip: built, installed by mip, executed, compared bit for bit."""
+
+import functools
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from onebyte import toolchain
+from onebyte.crossbuild import mpyfile, natmods, xtensa
+from onebyte.errors import UserError
+
+RUN = Path(__file__).with_name("emulate") / "run.py"
+CHIPS = [arch for arch in natmods.ARCHS if arch != "x64"]
+MAX_BYTES = 20_000
+TIMEOUT_S = 300
+
+# Functions of libgcc that are allowed inside a module, and why: integers only, and a Cortex-M0+
+# has neither an instruction to divide nor one to jump through a table.
+HELPERS = {
+    "armv6m": {
+        "__aeabi_idiv",
+        "__aeabi_idivmod",
+        "__aeabi_uidiv",
+        "__aeabi_uidivmod",
+        "__gnu_thumb1_case_sqi",
+        "__gnu_thumb1_case_uqi",
+        "__gnu_thumb1_case_shi",
+        "__gnu_thumb1_case_uhi",
+    }
+}
+
+
+def need(arch: str) -> None:
+    """Skip where the compiler of an architecture is missing; in CI that is a failure."""
+    try:
+        natmods.make_settings(arch)
+    except UserError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
+
+def emulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run emulate/run.py; skip where an emulator is missing."""
+    done = subprocess.run(
+        [sys.executable, RUN, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    if re.match(r"run\.py: \w+ needs ", done.stderr) and os.environ.get("CI") != "true":
+        pytest.skip(done.stderr.strip())
+    return done
+
+
+@pytest.mark.parametrize("arch", natmods.ARCHS)
+def test_module_is_small_and_needs_no_float_routines(arch: str, tmp_path: Path) -> None:
+    need(arch)
+    built = natmods.build_all([arch], tmp_path)[arch]
+    assert built.path == tmp_path / arch / "obkernels.mpy"
+    assert built.sizes == mpyfile.read(built.path)
+    assert built.sizes.file_bytes < MAX_BYTES
+    assert set(built.helpers) <= HELPERS.get(arch, set())
+    package = json.loads((tmp_path / arch / "package.json").read_text())
+    assert package["urls"] == [["obkernels.mpy", "obkernels.mpy"]]
+    _, line = natmods.table({arch: built})
+    assert line.split()[:2] == [arch, str(built.sizes.file_bytes)]
+
+
+def test_mip_installs_the_module_from_a_local_server(tmp_path: Path) -> None:
+    micropython = Path(sys.executable).with_name("micropython")
+    if not micropython.is_file():
+        assert os.environ.get("CI") != "true"
+        pytest.skip("the packaged unix port is not installed")
+    natmods.build_all(["x64"], tmp_path / "dist")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "dist"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = (
+            "import mip, sys\n"
+            f"mip.install('http://127.0.0.1:{server.server_port}/x64/package.json', target='.')\n"
+            "sys.path[:] = ['.']\n"
+            "import obkernels\n"
+            "print('version', obkernels.KERNEL_VERSION)\n"
+        )
+        done = subprocess.run(
+            [micropython, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        server.shutdown()
+    assert done.stdout.splitlines()[-1] == "version 1", done.stdout + done.stderr
+    assert (tmp_path / "obkernels.mpy").is_file()
+
+
+@pytest.mark.parametrize("arch", natmods.ARCHS)
+def test_module_gives_the_bits_of_the_host(arch: str) -> None:
+    need(arch)
+    done = emulate("--arch", arch, "--calls", "320")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.fullmatch(r"native (\w+) calls=(\d+) identical=(\d+)", done.stdout.splitlines()[-1])
+    assert found and found[1] == arch
+    assert int(found[2]) == int(found[3]) >= 640
+
+
+@pytest.mark.parametrize("arch", CHIPS)
+def test_planted_error_in_the_build_of_a_chip_is_found(arch: str) -> None:
+    need(arch)
+    done = emulate("--arch", arch, "--calls", "32", "--planted")
+    assert done.stdout.splitlines()[-1:] == ["planted error found"], done.stdout + done.stderr
+    assert done.returncode == 0
+    # The module ran to its end, and what the error does not touch is right.
+    found = re.search(rf"native {arch} calls=(\d+) identical=(\d+)", done.stdout)
+    assert found and 0 < int(found[2]) < int(found[1])
+
+
+def test_core_for_armv6m_knows_no_thumb_2() -> None:
+    for arch in ("armv6m", "armv7emsp"):
+        need(arch)
+        emulate("--arch", arch, "--calls", "1")
+    programs = toolchain.ROOT / "build" / "emulate"
+    status = {
+        arch: subprocess.run(
+            ["qemu-arm", "-cpu", "arm1136", programs / arch],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        ).returncode
+        for arch in ("armv6m", "armv7emsp")
+    }
+    assert status == {"armv6m": 1, "armv7emsp": -4}  # "the input ends too early"; SIGILL
+
+
+def test_loader_refuses_another_architecture() -> None:
+    need("armv6m")
+    emulate("--arch", "armv6m", "--calls", "1")
+    data = natmods.build("x64").path.read_bytes()
+    done = subprocess.run(
+        ["qemu-arm", "-cpu", "arm1136", toolchain.ROOT / "build" / "emulate" / "armv6m"],
+        input=len(data).to_bytes(4, "little") + data,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"incompatible .mpy file\n")
+
+
+def test_stock_linker_still_mixes_up_tables(tmp_path: Path) -> None:
+    # When this fails MicroPython has repaired its linker, and link.py can go.
+    need("xtensawin")
+    stock = f"{sys.executable} {toolchain.micropython_source()}/tools/mpy_ld.py"
+    settings = {"MPY_LD": stock, "BUILD": str(tmp_path / "stock")}
+    mixed_up = natmods.build("xtensawin", settings)
+    assert mixed_up.sizes.text_bytes < natmods.build("xtensawin").sizes.text_bytes
+
+
+def test_espressifs_compiler_is_taken_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / xtensa.VENDOR_COMPILER
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert xtensa.find_compiler() == xtensa.Compiler("xtensa-esp32s3-elf-", ())
+    assert natmods.make_settings("xtensawin")["CROSS"] == "xtensa-esp32s3-elf-"
+
+
+@pytest.mark.parametrize("arch", natmods.ARCHS)
+def test_missing_compiler_is_named_with_what_to_install(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("ONEBYTE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match=r"(?i)install .*(gcc|picolibc|newlib)"):
+        natmods.make_settings(arch)
+
+
+def test_unknown_architecture_is_refused() -> None:
+    with pytest.raises(UserError, match="no architecture 'z80'; there are x64, armv6m"):
+        natmods.build("z80")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "ends too early"),
+        (b"M\x05\x0a\x1f", "version 6"),
+        (b"x\x06\x0a\x1f", "version 6"),
+        (b"M\x06\x00\x1f", "without native code"),
+        (b"M\x06\x0b\x1f\x00\x00\x00", "Python code"),
+        (b"M\x06\x0b\x1f\x00\x00\x0a\x01", "ends too early"),
+    ],
+)
+def test_other_files_are_not_taken_for_native_modules(
+    data: bytes, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        mpyfile.parse(data)
+    with pytest.raises(UserError, match=r"x\.mpy"):
+        mpyfile.read(tmp_path / "x.mpy")

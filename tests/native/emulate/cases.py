@@ -2,7 +2,7 @@
 
 import struct
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import feature_programs
@@ -37,6 +37,11 @@ class Job:
     @property
     def n_calls(self) -> int:
         return len(self.rings) + len(self.vectors)
+
+    def with_first_window_twice(self) -> "Job":
+        """Return the job with one more window, to tell the first call from what goes before it."""
+        rings, starts = (np.concatenate([a[:1], a]) for a in (self.rings, self.starts))
+        return replace(self, rings=rings, starts=starts)
 
     def request(self) -> bytes:
         """Return the job in main.c's protocol."""

@@ -58,17 +58,26 @@ TARGETS = {
 
 def build_runner(arch: str) -> Path:
     """Compile the program that stands in for MicroPython and return it."""
+    return compile_program(arch, BUILD / arch, sorted(HERE.glob("*.c")))
+
+
+def compile_program(
+    arch: str, program: Path, sources: Iterable[Path], more_flags: Iterable[str] = ()
+) -> Path:
+    """Compile a program for QEMU's user mode; the native module must be built already.
+
+    Raises:
+        UserError: no compiler, or it refuses a source.
+    """
     settings = natmods.make_settings(arch)
     compiler = f"{settings['CROSS']}gcc" if settings else natmods.ARCHS[arch].compiler
-    source = toolchain.micropython_source()
     config = toolchain.ROOT / "build" / "natmod" / arch / f"{natmods.MODULE}.config.h"
     flags = f"{CFLAGS} {TARGETS[arch].flags} {settings.get('CFLAGS_EXTRA', '')}".split()
-    flags += [f"-I{source}", f"-DMP_CONFIGFILE=<{config}>", f"-T{HERE / 'link.ld'}"]
-    flags += [f"-DEMULATED_ARCH={mpyfile.ARCH_NUMBERS[arch]}"]
-    flags += ["-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_NONE"]
-    program = BUILD / arch
-    BUILD.mkdir(parents=True, exist_ok=True)
-    command = [compiler, *flags, "-o", str(program), *map(str, sorted(HERE.glob("*.c")))]
+    flags += [f"-I{toolchain.micropython_source()}", f"-I{HERE}", f"-T{HERE / 'link.ld'}"]
+    flags += [f"-DMP_CONFIGFILE=<{config}>", f"-DEMULATED_ARCH={mpyfile.ARCH_NUMBERS[arch]}"]
+    flags += ["-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_NONE", *more_flags]
+    program.parent.mkdir(parents=True, exist_ok=True)
+    command = [compiler, *flags, "-o", str(program), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UserError(f"{compiler} refused the emulated program: {done.stderr}")

@@ -20,6 +20,7 @@ SECTION_NAMES = (
     "labels",
     "golden vectors",
     "name",
+    "custom features",
 )
 _FULL_SCALE = 32768
 _NEVER = 65535

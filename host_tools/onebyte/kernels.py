@@ -151,11 +151,13 @@ class Program:
     def features(self, windows: np.ndarray) -> np.ndarray:
         """Compute the features, int16 (n, n_features), of windows, int16 (n, window, n_channels).
 
+        Custom features are 0: `onebyte.training.custom` computes them.
+
         Raises:
             ValueError: another type or shape.
         """
         windows = _checked_windows(windows, self._sizes)
-        out = np.empty((len(windows), self.n_features), np.int16)
+        out = np.zeros((len(windows), self.n_features), np.int16)
         work = _work(self._sizes)
         _raise_for(
             _library().obh_program_features(
@@ -204,11 +206,13 @@ class KernelModel:
     def features(self, windows: np.ndarray) -> np.ndarray:
         """Compute the features, int16 (n, n_features), of windows, int16 (n, window, n_channels).
 
+        Custom features are 0: `onebyte.training.custom` computes them.
+
         Raises:
             ValueError: another type or shape.
         """
         windows = _checked_windows(windows, self._sizes)
-        out = np.empty((len(windows), self.n_features), np.int16)
+        out = np.zeros((len(windows), self.n_features), np.int16)
         work = _work(self._sizes)
         _raise_for(
             _library().obh_model_features(

@@ -18,6 +18,7 @@ BINS = 6
 UPPER_BINS = 7  # without bin 0
 SPECTRUM = 8
 FREQUENCY = 9
+OUTPUT = 10  # of the user's own function
 
 ARGUMENTS = (
     (),
@@ -30,7 +31,11 @@ ARGUMENTS = (
     ("lowest", "highest"),
     (),
     ("frequency",),
+    ("output",),
 )
+
+CUSTOM = 26
+MAX_OUTPUTS = 127  # of a custom function
 
 # Op 1 and up.
 FEATURES = (
@@ -59,6 +64,7 @@ FEATURES = (
     ("peak_bin", SPECTRUM),
     ("goertzel", FREQUENCY),
     ("peak_share", SPECTRUM),
+    ("custom", OUTPUT),
 )
 
 _GROUP = 3  # streams of a group
@@ -136,6 +142,8 @@ def check_feature(feature, n_streams: int, window: int, fft_log2: int) -> None:
     unused = arg2 or (count < 2 and arg1) or (count < 1 and arg0)
     if kind in (SHARE, OTHER, GROUP):
         good = _is_stream_argument(kind, stream, arg0, arg1, n_streams)
+    elif kind == OUTPUT:
+        good = stream == 0 and arg0 < MAX_OUTPUTS
     else:
         good = _is_number_argument(kind, arg0, arg1, window, fft_log2)
     if unused or not good:

@@ -22,13 +22,16 @@ DECISION = 5
 LABELS = 6
 GOLDEN = 7
 NAME = 8
-LAST_KIND = NAME
+CUSTOM = 9
+LAST_KIND = CUSTOM
 
 UNITS = ("counts", "g", "rad/s", "V", "A", "degC", "m/s2", "Pa", "percent")
 
 CHANNEL_BYTES = 16
 CHANNEL_NAME_BYTES = 10
 GOLDEN_WINDOW_BYTES = 12
+CUSTOM_BYTES = 20
+CUSTOM_HASH_BYTES = 16
 N_LEVELS = 7
 
 
@@ -83,6 +86,8 @@ class Model:
         levels: Seven bytes, ascending.
         n_golden_vectors, n_golden_windows: Section golden vectors.
         name: Name and version for people, "" when absent.
+        custom: (n_outputs, first 16 bytes of the SHA-256 of custom.py) of a model with custom
+            features, otherwise None.
     """
 
     def __init__(self, buf) -> None:
@@ -144,6 +149,10 @@ class Model:
         if NAME in self._sections:
             at, length = self._sections[NAME]
             self.name = _text(self._buf, at, length)
+        self.custom = None
+        if CUSTOM in self._sections:
+            at = self._sections[CUSTOM][0]
+            self.custom = self._buf[at], bytes(self._buf[at + 4 : at + CUSTOM_BYTES])
 
     def section(self, kind: int) -> tuple:
         """Return (offset, length) of a section, (0, 0) when the model has none of that kind."""

@@ -30,6 +30,8 @@ def check_file(buf):
         model_sections.check_golden(buf, sections[model.GOLDEN], n_features, n_classes)
     if model.NAME in sections:
         model_sections.check_name(buf, sections[model.NAME])
+    program = sections[model.FEATURES]
+    model_sections.check_custom(buf, sections.get(model.CUSTOM), program[0], n_features)
 
 
 def check_header(buf):
@@ -92,7 +94,7 @@ def _check_entry(buf, index, kind_before, expected_offset, end):
     length = u32(buf, at + 8)
     if kind <= kind_before:
         raise OnebyteError(errors.SECTION_TABLE, "entry %d: kind" % index)
-    if flags > 1 or (kind < model.NAME and not flags) or (kind == model.NAME and flags):
+    if flags > 1 or (kind <= model.LAST_KIND and flags != (kind != model.NAME)):
         raise OnebyteError(errors.SECTION_TABLE, "entry %d: flags" % index)
     if not is_zero(buf, at + 2, at + 4):
         raise OnebyteError(errors.SECTION_TABLE, "entry %d: reserved" % index)

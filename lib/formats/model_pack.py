@@ -19,6 +19,7 @@ OPTIONAL = {
     "golden_vectors": (),
     "golden_windows": (),
     "name": "",
+    "custom": None,
 }
 NEEDED = (
     "channels",
@@ -69,6 +70,8 @@ def pack(fields: dict) -> bytes:
         sections.append((model.GOLDEN, pack_golden(values, n_features)))
     if values["name"]:
         sections.append((model.NAME, values["name"].encode()))
+    if values["custom"] is not None:
+        sections.append((model.CUSTOM, pack_custom(*values["custom"])))
     sections.sort()
     file = pack_file(sections, values["recipe_hash"], values["model_version"])
     model_checks.check_file(file)
@@ -229,6 +232,15 @@ def pack_golden(values: dict, n_features: int) -> bytes:
     for seed, crc, class_id, confidence, novelty in values["golden_windows"]:
         out.u32(seed, crc).u8(class_id, confidence).u16(novelty)
     return bytes(out.data)
+
+
+def pack_custom(n_outputs: int, digest: bytes) -> bytes:
+    """Return section 9; `digest` are the first 16 bytes of the SHA-256 of custom.py."""
+    if len(digest) != model.CUSTOM_HASH_BYTES:
+        raise errors.OnebyteError(errors.CUSTOM, "a hash of %d bytes" % len(digest))
+    out = _Bytes(errors.CUSTOM)
+    out.u8(n_outputs, 0, 0, 0)
+    return bytes(out.data) + digest
 
 
 class _Bytes:

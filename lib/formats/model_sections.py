@@ -168,3 +168,28 @@ def check_name(buf, section):
     at, length = section
     if length > _MAX_NAME_BYTES or not is_text(buf, at, at + length):
         raise OnebyteError(errors.NAME)
+
+
+def check_custom(buf, section, features_at, n_features):
+    """Raise CUSTOM unless the section fits the program, which is checked already.
+
+    Args:
+        buf: The file.
+        section: None when there is none.
+        features_at: Where section 2 begins.
+        n_features: Features of the program.
+    """
+    at = features_at + 8 + 8 * buf[features_at]
+    needed = 0
+    for i in range(at, at + 8 * n_features, 8):
+        if buf[i] == features_table.CUSTOM:
+            needed = max(needed, buf[i + 2] + 1)
+    if section is None:
+        if needed:
+            raise OnebyteError(errors.CUSTOM, "custom features without their section")
+        return
+    at, length = section
+    if length != model.CUSTOM_BYTES or not is_zero(buf, at + 1, at + 4):
+        raise OnebyteError(errors.CUSTOM, "length or reserved")
+    if not needed or not needed <= buf[at] <= features_table.MAX_OUTPUTS:
+        raise OnebyteError(errors.CUSTOM, "%d outputs, the features use %d" % (buf[at], needed))

@@ -83,7 +83,7 @@ def random_tree(random, n_features, n_leaves, n_splits):
 def random_feature(random, n_streams, window, fft_log2):
     """Return a feature that the table allows."""
     while True:
-        op = random.between(1, len(features_table.FEATURES))
+        op = random.between(1, features_table.CUSTOM - 1)
         if fft_log2 or not features_table.needs_fft(op):
             break
     stream = random.below(n_streams)
@@ -180,6 +180,16 @@ def random_fields(seed):
         (1 + random.bits(31), random.bits(), random.below(n_classes), random.bits(8), i)
         for i in range(random.below(4))
     ]
+    return values
+
+
+def with_custom(**changes):
+    """Return the values of a model with three custom features, of which one is there twice."""
+    values = fields(custom=(3, bytes(range(100, 116))))
+    values["program"][0] = (26, 0, 0, 0, 0)
+    values["program"][4] = values["program"][6] = (26, 0, 2, 0, 0)
+    values["program"][9] = (26, 0, 1, 0, 0)
+    values.update(changes)
     return values
 
 

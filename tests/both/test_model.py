@@ -22,6 +22,7 @@ ATTRIBUTES = (
     "novelty_threshold",
     "levels",
     "name",
+    "custom",
 )
 LISTS = ("channels", "streams", "program", "labels", "golden_vectors", "golden_windows")
 
@@ -61,7 +62,7 @@ def with_section(kind, content, fields=None):
     """Return a sealed but unchecked file in which one section was replaced (None: removed)."""
     parsed = model.parse(file := model_pack.pack(fields or sample_model.fields()))
     sections = []
-    for k in range(1, 9):
+    for k in range(1, model.LAST_KIND + 1):
         at, length = parsed.section(k)
         if k != kind and length:
             sections.append((k, file[at : at + length]))
@@ -71,7 +72,11 @@ def with_section(kind, content, fields=None):
 
 
 def test_models_survive():
-    for fields in (sample_model.fields(), sample_model.smallest()):
+    for fields in (
+        sample_model.fields(),
+        sample_model.smallest(),
+        sample_model.with_custom(),
+    ):
         file = model_pack.pack(fields)
         assert model.check(file) == 0
         assert_same(model.parse(file), fields)
@@ -195,9 +200,9 @@ def add_section(file, kind, flags, content):
 
 def test_unknown_sections_are_skipped_unless_critical():
     file = sample_model.pack()
-    longer = add_section(file, 9, 0, b"whatever")
+    longer = add_section(file, 10, 0, b"whatever")
     assert_same(model.parse(longer), sample_model.fields())
-    assert model.parse(longer, True).section(9) == (0, 0)
+    assert model.parse(longer, True).section(10) == (0, 0)
     raises(errors.SECTION_UNKNOWN, model.parse, add_section(file, 200, 1, b"x"))
 
 
@@ -242,7 +247,12 @@ def test_section_faults_have_their_reasons():
         (2, 25, b"\x04", errors.STREAM),
         (2, 27, b"\x01", errors.STREAM),
         (2, 32, b"\x00", errors.FEATURES),
-        (2, 32, b"\x1a", errors.FEATURES),
+        (2, 32, b"\x1b", errors.FEATURES),
+        (2, 32, b"\x1a", errors.CUSTOM),
+        (2, 32, b"\x1a\x01", errors.FEATURES),
+        (2, 32, b"\x1a\0\x7f", errors.FEATURES),
+        (2, 32, b"\x1a\0\0\x01", errors.FEATURES),
+        (2, 32, b"\x1a\0\0\0\x01", errors.FEATURES),
         (2, 33, b"\x07", errors.FEATURES),
         (2, 34, b"\x01", errors.FEATURES),
         (3, 0, b"\x02", errors.CLASSIFIER),
@@ -328,6 +338,39 @@ def test_text_is_strict_utf8():
         b"a\nb",
     ):
         raises(errors.NAME, model.parse, with_section(8, bad))
+
+
+def test_custom_features_and_their_section_belong_together():
+    fields = sample_model.with_custom()
+    file = model_pack.pack(fields)
+    assert model.check(file) == 0
+    raises(errors.CUSTOM, model.parse, with_section(model.CUSTOM, None, fields))
+    content = bytes([3, 0, 0, 0]) + bytes(16)
+    raises(errors.CUSTOM, model.parse, with_section(model.CUSTOM, content))
+    for good in (content, b"\x7f" + content[1:]):
+        assert model.check(with_section(model.CUSTOM, good, fields)) == 0
+    for bad in (
+        b"\x02" + content[1:],
+        b"\x00" + content[1:],
+        b"\x80" + content[1:],
+        b"\x03\0\0\x01" + bytes(16),
+        b"\x03\x01\0\0" + bytes(16),
+        b"\x03\0\x01\0" + bytes(16),
+        content[:-1],
+        content + b"\0",
+        b"\x03",
+    ):
+        raises(errors.CUSTOM, model.parse, with_section(model.CUSTOM, bad, fields))
+    for wrong in ((3, bytes(15)), (256, bytes(16)), (2, bytes(16))):
+        raises(errors.CUSTOM, model_pack.pack, sample_model.with_custom(custom=wrong))
+
+
+def test_the_section_of_custom_features_is_critical():
+    # Older software, which does not know it, must refuse the file.
+    file = model_pack.pack(sample_model.with_custom())
+    last = 40 + 12 * (file[5] - 1)
+    assert bytes(file[last : last + 2]) == b"\x09\x01"
+    raises(errors.SECTION_TABLE, model.parse, patched(file, last + 1, b"\0"))
 
 
 def classifier(words, roots=(0,), max_depth=1, n_rows=0, rows=b""):

@@ -10,6 +10,7 @@ from check import Random, raises_kind
 from feature_programs import random_window
 
 from formats import errors, model_pack
+from formats.crc import crc32
 
 N_MODELS = 12
 LAGS = (18, 19)  # ops whose arguments depend on the window
@@ -90,16 +91,38 @@ def test_check_gives_the_reason_of_the_twin():
     assert obkernels.check(b"") == obtwin.check(b"") == errors.TOO_SHORT
 
 
+def without_custom_section():
+    """Return a model with custom features whose section is another, unknown one."""
+    file = bytearray(model_pack.pack(sample_model.with_custom()))
+    last = 40 + 12 * (file[5] - 1)
+    file[last : last + 2] = bytes([10, 0])
+    return bytes(file[:-4]) + crc32(bytes(file[:-4])).to_bytes(4, "little")
+
+
+def test_custom_features_keep_what_is_there():
+    file = model_pack.pack(sample_model.with_custom())
+    plain = model_pack.pack(sample_model.fields())
+    ring = random_window(5, 64, 4)
+    for (model, module_like), before in zip(zip(both(file), both(plain)), (7, -7)):
+        features, expected = array("h", [before] * 10), array("h", [0] * 10)
+        model.features_into(ring, 3, features)
+        module_like.features_into(ring, 3, expected)
+        for i in (0, 4, 6, 9):
+            expected[i] = before
+        assert features == expected
+
+
 def test_unsound_model_is_refused_by_name():
     file = sample_model.pack()
     for module in (obkernels, obtwin):
         refused("SIZE(4)", module.work_bytes, file + b"\0")
         refused("MAGIC(2)", module.Model, b"X" + file[1:], bytearray(100))
+        refused("CUSTOM(26)", module.work_bytes, without_custom_section())
     refused("ALIGNMENT(25)", obkernels.work_bytes, memoryview(b"\0" + file)[1:])
 
 
 def test_every_reason_has_the_name_of_formats():
-    names = [errors.name(code) for code in range(1, 26)]
+    names = [errors.name(code) for code in range(1, errors.CUSTOM + 1)]
     with open(obtwin.__file__[: -len("obtwin.py")] + "obkernels.c") as source:
         text = source.read()
     start = text.find("reason_names[] =")

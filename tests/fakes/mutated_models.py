@@ -87,7 +87,8 @@ def resize_section(file, random):
     end, new_end = (length + 3) & ~3, (new_length + 3) & ~3
     file[offset : offset + end] = content + bytes(new_end - new_length)
     file[at + 8 : at + 12] = struct.pack("<I", new_length)
-    for later in range(at + ENTRY_BYTES, HEADER_BYTES + ENTRY_BYTES * file[5], ENTRY_BYTES):
+    table_end = min(HEADER_BYTES + ENTRY_BYTES * file[5], len(file) - ENTRY_BYTES)
+    for later in range(at + ENTRY_BYTES, table_end, ENTRY_BYTES):
         moved = struct.unpack("<I", bytes(file[later + 4 : later + 8]))[0] + new_end - end
         file[later + 4 : later + 8] = struct.pack("<I", moved & 0xFFFFFFFF)
     file[8:12] = struct.pack("<I", len(file))

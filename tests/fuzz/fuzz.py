@@ -40,6 +40,7 @@ def small_program(window: int) -> list[tuple[int, int, int, int, int]]:
 def seed_models() -> list[bytes]:
     """Return valid models: small ones, since an execution costs what its window costs."""
     files = [model_pack.pack(sample_model.smallest()), sample_model.pack()]
+    files.append(model_pack.pack(sample_model.with_custom()))
     for window, fft_log2 in ((8, 4), (16, 4), (24, 5), (64, 6)):
         program = small_program(window)
         random = sample_model.Random(window)

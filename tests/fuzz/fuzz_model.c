@@ -86,6 +86,7 @@ static void run_model(const ob_model *m, fuzz_random *random) {
     int32_t *result = exactly((OB_RESULT_VOTES + (size_t)m->n_classes) * sizeof(*result));
     fill_ring(ring, n_samples, p->n_channels, random);
     memset(work, (int)below(random, 256), m->work_bytes);
+    fill_ring(features, p->n_features, 1, random); /* what the hook of a custom feature wrote */
     ob_features(p, ring, rows, below(random, rows), work, features);
     ob_predict(m, features, result);
     check_result(m, result);

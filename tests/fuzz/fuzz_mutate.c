@@ -107,11 +107,11 @@ static void change_feature(file_buffer *file, fuzz_random *random) {
         }
         return;
     }
-    p[0] = (uint8_t)(1 + below(random, 25));
-    p[1] = (uint8_t)below(random, n_derived + 5);
+    p[0] = (uint8_t)(1 + below(random, OB_OP_CUSTOM));
+    p[1] = (uint8_t)(p[0] == OB_OP_CUSTOM ? 0 : below(random, n_derived + 5));
     int has_two = p[0] == OB_OP_SHARE || (p[0] >= OB_OP_AUTOCORR_LAG && p[0] <= OB_OP_BAND_SHARE);
     int has_one = has_two || p[0] == OB_OP_QUANTILE || p[0] == OB_OP_CORRELATION
-        || p[0] == OB_OP_TILT || p[0] == OB_OP_GOERTZEL;
+        || p[0] == OB_OP_TILT || p[0] == OB_OP_GOERTZEL || p[0] == OB_OP_CUSTOM;
     uint32_t arg0 = has_one ? below(random, p[0] == OB_OP_GOERTZEL ? 32769 : 34) : 0;
     put_u16(p + 2, arg0);
     put_u16(p + 4, has_two ? arg0 + below(random, 20) : 0);

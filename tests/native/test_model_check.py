@@ -12,7 +12,7 @@ N_FILES = 24_000
 N_SEEDS = 10
 
 # Reasons that a file can have; ALIGNMENT belongs to a buffer, GOLDEN_MISMATCH to a run.
-REASONS = set(range(1, 24))
+REASONS = {*range(1, 24), errors.CUSTOM}
 
 
 def reason_in_c(file: bytes) -> int:
@@ -30,13 +30,14 @@ def small_models() -> list[bytes]:
     many["trees"] = [[(0, i), i, i + 1] for i in range(8)]
     files = [sample_model.pack(), model_pack.pack(sample_model.smallest()), model_pack.pack(many)]
     deepest = [(0, 5)] * 32 + [1] * 33
+    files.append(model_pack.pack(sample_model.with_custom()))
     return [*files, sample_model.pack(trees=[deepest])]
 
 
 def test_same_reason_for_mutated_files():
     random = Random(20261122)
     seeds = small_models()
-    found = dict.fromkeys(range(26), 0)
+    found = dict.fromkeys(range(27), 0)
     for i in range(N_FILES):
         file = mutated(seeds[i % len(seeds)], random)
         in_c, in_python = reason_in_c(file), model.check(file)

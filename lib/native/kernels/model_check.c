@@ -3,7 +3,7 @@
 /* docs/SPEC.md, "Order of checks": formats.model returns the same first reason for every input. */
 
 enum {
-    N_KINDS = 9, /* kinds are 1..8 */
+    N_KINDS = 10, /* kinds are 1..9 */
     FLAG_CRITICAL = 1,
     CRC_BYTES = 4,
 };
@@ -37,10 +37,10 @@ static int check_header(const uint8_t *file, uint32_t len) {
 }
 
 static int is_valid_flags(uint32_t kind, uint32_t flags) {
-    if (kind < OB_SECTION_NAME) {
-        return flags == FLAG_CRITICAL;
+    if (kind >= N_KINDS) {
+        return flags <= FLAG_CRITICAL;
     }
-    return kind == OB_SECTION_NAME ? flags == 0 : flags <= FLAG_CRITICAL;
+    return flags == (kind == OB_SECTION_NAME ? 0 : FLAG_CRITICAL);
 }
 
 /* Fills sections[kind] for the known kinds that are present. */
@@ -104,6 +104,9 @@ static int check_sections(const ob_section *sections, ob_model *m) {
     }
     if (!reason && sections[OB_SECTION_NAME].data) {
         reason = ob_check_name(sections[OB_SECTION_NAME]);
+    }
+    if (!reason) {
+        reason = ob_check_custom(sections[OB_SECTION_CUSTOM], m);
     }
     return reason;
 }

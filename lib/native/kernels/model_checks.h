@@ -29,5 +29,6 @@ int ob_check_decision(ob_section section, ob_model *m);
 int ob_check_labels(ob_section section, ob_model *m);
 int ob_check_golden(ob_section section, ob_model *m);
 int ob_check_name(ob_section section);
+int ob_check_custom(ob_section section, const ob_model *m);
 
 #endif

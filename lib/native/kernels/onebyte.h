@@ -64,6 +64,7 @@ enum ob_reason {
     OB_NAME = 23,
     OB_GOLDEN_MISMATCH = 24,
     OB_ALIGNMENT = 25,
+    OB_CUSTOM = 26,
 };
 
 enum ob_section_kind {
@@ -75,6 +76,7 @@ enum ob_section_kind {
     OB_SECTION_LABELS = 6,
     OB_SECTION_GOLDEN = 7,
     OB_SECTION_NAME = 8,
+    OB_SECTION_CUSTOM = 9,
 };
 
 /* Ops of derived streams (64..) and of features (1..). */
@@ -104,6 +106,7 @@ enum ob_op {
     OB_OP_PEAK_BIN = 23,
     OB_OP_GOERTZEL = 24,
     OB_OP_PEAK_SHARE = 25,
+    OB_OP_CUSTOM = 26,
     OB_OP_MAGNITUDE = 64,
     OB_OP_DIFF = 65,
     OB_OP_PROJECT = 66,
@@ -137,7 +140,7 @@ uint32_t ob_program_work_bytes(const ob_program *p);
 /* Computes all features of one window.
  * ring: rows x n_channels int16, rows >= window; the window begins at start_row (< rows) and wraps.
  * work: ob_program_work_bytes(p) bytes, 8-byte aligned, contents irrelevant before and after.
- * out: n_features int16. */
+ * out: n_features int16. Custom features are left as they are: the caller writes them. */
 void ob_features(const ob_program *p, const int16_t *ring, uint32_t rows, uint32_t start_row,
     void *work, int16_t *out);
 

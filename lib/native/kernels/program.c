@@ -132,6 +132,8 @@ void ob_features(const ob_program *p, const int16_t *ring, uint32_t rows, uint32
         ob_derive(&c, p->derived + 8 * i, p->n_channels + i);
     }
     for (uint32_t i = 0; i < p->n_features; i++) {
-        out[i] = (int16_t)feature(&c, p->features + 8 * i);
+        if (p->features[8 * i] != OB_OP_CUSTOM) {
+            out[i] = (int16_t)feature(&c, p->features + 8 * i);
+        }
     }
 }

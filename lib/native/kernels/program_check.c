@@ -53,7 +53,7 @@ static int group_is_valid(uint32_t op, uint32_t stream, uint32_t a0, uint32_t a1
 static int feature_is_valid(const uint8_t *e, const ob_program *p, uint32_t n_streams) {
     uint32_t op = e[0], a0 = arg(e, 0), a1 = arg(e, 1);
     uint32_t half = p->fft_log2 == 0 ? 0 : 1u << (p->fft_log2 - 1);
-    if (op < OB_OP_MEAN || op > OB_OP_PEAK_SHARE || e[1] >= n_streams || arg(e, 2) != 0) {
+    if (op < OB_OP_MEAN || op > OB_OP_CUSTOM || e[1] >= n_streams || arg(e, 2) != 0) {
         return 0;
     }
     switch (op) {
@@ -76,6 +76,8 @@ static int feature_is_valid(const uint8_t *e, const ob_program *p, uint32_t n_st
         case OB_OP_PEAK_BIN:
         case OB_OP_PEAK_SHARE:
             return half != 0 && a0 == 0 && a1 == 0;
+        case OB_OP_CUSTOM:
+            return e[1] == 0 && a0 < OB_MAX_FEATURES && a1 == 0;
         default:
             return a0 == 0 && a1 == 0;
     }

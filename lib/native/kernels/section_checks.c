@@ -13,6 +13,7 @@ enum {
     MAX_NAME_BYTES = 64,
     GOLDEN_BYTES = 4,
     GOLDEN_WINDOW_BYTES = 12,
+    CUSTOM_BYTES = 20,
 };
 
 static int is_equal(const uint8_t *a, const uint8_t *b, uint32_t length) {
@@ -205,4 +206,23 @@ int ob_check_golden(ob_section section, ob_model *m) {
 
 int ob_check_name(ob_section section) {
     return section.length <= MAX_NAME_BYTES && is_text(section.data, section.length) ? OB_OK : OB_NAME;
+}
+
+/* The section is there exactly when the program has custom features, and holds their outputs. */
+int ob_check_custom(ob_section section, const ob_model *m) {
+    const uint8_t *p = section.data;
+    uint32_t needed = 0;
+    for (uint32_t i = 0; i < m->program.n_features; i++) {
+        const uint8_t *feature = m->program.features + 8 * i;
+        if (feature[0] == OB_OP_CUSTOM && feature[2] >= needed) {
+            needed = feature[2] + 1u;
+        }
+    }
+    if (p == NULL) {
+        return needed == 0 ? OB_OK : OB_CUSTOM;
+    }
+    return section.length == CUSTOM_BYTES && needed > 0 && p[0] >= needed
+            && p[0] <= OB_MAX_FEATURES && (p[1] | p[2] | p[3]) == 0
+        ? OB_OK
+        : OB_CUSTOM;
 }

@@ -35,7 +35,8 @@ class Model:
         Args:
             ring: int16, rows x n_channels, at least a window of rows; array('h') or bytes of it.
             start_row: Row where the window begins, 0 to rows - 1; it wraps.
-            features: array('h') of n_features, takes the result.
+            features: array('h') of n_features, takes the result; custom features keep the
+                values that they have there.
 
         Raises:
             ValueError: A buffer has another type or length, or start_row is outside the ring.

@@ -101,7 +101,8 @@ class Model:
         Args:
             ring: array('h'), or bytes of it: whole rows, at least a window.
             start_row: 0 to rows - 1.
-            features: array('h') of n_features, takes the result.
+            features: array('h') of n_features, takes the result; custom features keep the
+                values that they have there.
         """
         if ring is not self._good_ring:
             self._check_ring(ring)

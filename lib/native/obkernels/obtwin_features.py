@@ -24,6 +24,7 @@ _BAND_SHARE = 21
 _CENTROID = 22
 _PEAK_BIN = 23
 _GOERTZEL = 24
+_CUSTOM = 26
 _MOMENTS_BYTES = 32
 
 
@@ -116,7 +117,7 @@ class Features:
                 features[i] = self._plain[op](entry[1], entry[2], entry[3])
             elif op == _GOERTZEL:
                 features[i] = self._power_at(entry[1], self._goertzel[i])
-            else:
+            elif op != _CUSTOM:
                 features[i] = self._spectral(op, entry[1], entry[2], entry[3])
 
     def _derive(self, entry, stream: int) -> None:

@@ -40,11 +40,39 @@ KEYS: dict = {
     "outbox_segment_records": (_INT, 64, 1, 1024),
     "outbox_full": (_CHOICE, "drop_oldest", ("drop_oldest", "drop_newest")),
     "outbox_flush_s": (_INT, 60, 1, 86400),
+    "sensor": (
+        _CHOICE,
+        "replay",
+        ("replay", "lis3dh", "lsm6dsox", "mpu6050", "adc", "pin_events", "pin_level"),
+    ),
+    "sensor_rate_mhz": (_INT, 50000, 10, 10000000),
+    "sensor_range_g": (_INT, 8, 2, 16),
+    "sensor_range_dps": (_INT, 2000, 125, 2000),
+    "sensor_address": (_INT, 0, 0, 127),
+    "sensor_pin": (_INT, -1, -1, 48),
+    "i2c_sda_pin": (_INT, -1, -1, 48),
+    "i2c_scl_pin": (_INT, -1, -1, 48),
+    "i2c_hz": (_INT, 400000, 10000, 1000000),
+    "wifi_ssid": (_TEXT, "", 0, 32),
+    "wifi_password": (_TEXT, "", 0, 63),
+    "wifi_fast_ms": (_INT, 3000, 0, 60000),
+    "wifi_full_ms": (_INT, 20000, 1000, 120000),
+    "ip_address": (_TEXT, "", 0, 15),
+    "ip_mask": (_TEXT, "255.255.255.0", 7, 15),
+    "ip_gateway": (_TEXT, "", 0, 15),
+    "ip_dns": (_TEXT, "", 0, 15),
+    "ppp_baud": (_INT, 115200, 9600, 3000000),
+    "ppp_deadline_ms": (_INT, 30000, 1000, 300000),
     "replay_path": (_TEXT, "", 0, 255),
     "replay_speed": (_INT, 1, 0, 1000000),
     "replay_fifo_rows": (_INT, 0, 0, 65535),
     "drain_s": (_INT, 10, 0, 86400),
 }
+
+# What never appears in a message.
+_SECRETS = ("broker_password", "wifi_password")
+
+_IPV4_KEYS = ("ip_address", "ip_mask", "ip_gateway", "ip_dns")
 
 _MAX_FILE_BYTES = 8192
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -137,6 +165,20 @@ def _check_together(config) -> None:
         raise errors.OnebyteError(
             errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
         )
+    for key in _IPV4_KEYS:
+        text = getattr(config, key)
+        if text and not _is_ipv4(text):
+            _refuse_range(key, "four numbers such as 192.168.1.20", text)
+    if config.ip_address and not config.ip_gateway:
+        raise errors.OnebyteError(errors.CONFIG_MISSING, "ip_address needs ip_gateway")
+
+
+def _is_ipv4(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 4 and all(
+        1 <= len(part) <= 3 and all(c in "0123456789" for c in part) and int(part) <= 255
+        for part in parts
+    )
 
 
 def _is_kind(kind: str, value) -> bool:
@@ -149,5 +191,5 @@ def _is_kind(kind: str, value) -> bool:
 
 def _refuse_range(key: str, allowed: str, value) -> None:
     # A secret that is too long does not belong into a log.
-    shown = "" if key == "broker_password" else ", not %r" % (value,)
+    shown = "" if key in _SECRETS else ", not %r" % (value,)
     raise errors.OnebyteError(errors.CONFIG_RANGE, "%s: %s%s" % (key, allowed, shown))

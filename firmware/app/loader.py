@@ -5,6 +5,8 @@ from array import array
 from formats import errors, golden, model
 from formats.crc import crc32
 
+_LSB_TOLERANCE = 100  # 1 %: data sheets round
+
 
 def parse(content, kernels):
     """Returns the `formats.model.Model` of a model file.
@@ -29,21 +31,33 @@ def prove(info, content, kernels, source):
         info: what `parse` returned for `content`.
         content: the file.
         kernels: as for `parse`.
-        source: the driver; its channels and rate must be the model's.
+        source: the driver; its channels and rate must be the model's, and its `lsb_nano`, if it
+            has one.
 
     Raises:
         OnebyteError: the model does not fit the source (SAMPLES), or this device computes other
             values than the host that made it (GOLDEN_MISMATCH).
     """
+    _check_source(info, source)
+    kernel_model = kernels.Model(content, bytearray(kernels.work_bytes(content)))
+    check_golden(info, kernel_model)
+    return kernel_model
+
+
+def _check_source(info, source) -> None:
     if source.n_channels != info.n_channels or source.rate_mhz != info.rate_mhz:
         raise errors.OnebyteError(
             errors.SAMPLES,
             "the model wants %d channels at %d mHz, the source has %d at %d"
             % (info.n_channels, info.rate_mhz, source.n_channels, source.rate_mhz),
         )
-    kernel_model = kernels.Model(content, bytearray(kernels.work_bytes(content)))
-    check_golden(info, kernel_model)
-    return kernel_model
+    # A recording has no units of its own.
+    for (name, _, lsb), found in zip(info.channels, getattr(source, "lsb_nano", ())):
+        if abs(found - lsb) * _LSB_TOLERANCE > lsb:
+            raise errors.OnebyteError(
+                errors.SAMPLES,
+                "a count of %s is %d nano-units in the model, %d here" % (name, lsb, found),
+            )
 
 
 def check_golden(info, kernel_model) -> None:

@@ -17,6 +17,25 @@ IDLE = -2  # there was nothing to do
 
 _SCRATCH_ROWS = 32
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
+_FAILED_REST_MS = 500  # a bus that failed is tried again so often
+_LONGEST_REST_MS = 10000
+_MILLIONTHS = 1000000  # of a row: millihertz times milliseconds
+
+
+def rest_ms(source, missing_rows: int) -> int:
+    """Returns how long a source just emptied may be left alone.
+
+    That is until the next window is complete, but never beyond half of what the source can hold:
+    the other half is for a loop that comes late.
+
+    Args:
+        source: a driver.
+        missing_rows: rows that the next window lacks.
+    """
+    half = source.fifo_rows // 2
+    n_rows = min(missing_rows, half) if half else missing_rows
+    duration_ms = (max(1, n_rows) * _MILLIONTHS + source.rate_mhz - 1) // source.rate_mhz
+    return min(duration_ms, _LONGEST_REST_MS)
 
 
 class Sensing:
@@ -31,6 +50,7 @@ class Sensing:
     Attributes:
         windows: windows judged since boot.
         faults: decisions since boot that are a fault other than `undecided`.
+        source_error: how the source last failed, for people; empty: it works.
     """
 
     def __init__(self, config, source, info, kernel_model):
@@ -62,11 +82,18 @@ class Sensing:
         self._bus_failed = False
         self.windows = 0
         self.faults = 0
+        self.source_error = ""
 
     @property
     def done(self) -> bool:
         """Whether the source has ended, as only a replay does, and every window is judged."""
         return self._ends and self._source.done and self._window.is_drained()
+
+    def rest_ms(self) -> int:
+        """Returns how long there is nothing to do here after an IDLE step."""
+        if self._bus_failed:
+            return _FAILED_REST_MS
+        return rest_ms(self._source, self._window.missing())
 
     def step(self, now_ms: int) -> int:
         """Returns a result byte to publish, NOTHING or IDLE."""
@@ -88,8 +115,8 @@ class Sensing:
         source = self._source
         try:
             n_rows = source.read_into(window.ring, window.row, window.room())
-        except OSError:
-            return self._read_failed(now_ms)
+        except OSError as error:
+            return self._read_failed(now_ms, error)
         reason = -1
         if source.overruns != self._overruns:
             self._overruns = source.overruns
@@ -100,8 +127,9 @@ class Sensing:
             window.reset()
             self._decision.reset()
         window.wrote(n_rows)
-        if n_rows:
+        if n_rows and self._bus_failed:
             self._bus_failed = False
+            self.source_error = ""
         if not (self._ends and source.done) and self._watch.silent(n_rows, now_ms):
             window.reset()
             reason = result.SENSOR_ERROR if self._bus_failed else result.SENSOR_SILENT
@@ -109,10 +137,11 @@ class Sensing:
             return self._fault(reason, now_ms)
         return NOTHING if n_rows else IDLE
 
-    def _read_failed(self, now_ms: int) -> int:
+    def _read_failed(self, now_ms: int, error) -> int:
         # The first failure is reported at once, a bus that stays broken once per silent_ms.
         is_due = self._watch.silent(0, now_ms) or not self._bus_failed
         self._bus_failed = True
+        self.source_error = str(error)
         self._window.reset()
         return self._fault(result.SENSOR_ERROR, now_ms) if is_due else IDLE
 
@@ -140,11 +169,16 @@ class Refused:
         self._said_ms = -1
         self.windows = 0
         self.faults = 0
+        self.source_error = ""
 
     @property
     def done(self) -> bool:
         """Whether the source has ended, as only a replay does."""
         return self._ends and self._source.done
+
+    def rest_ms(self) -> int:
+        """Returns how long there is nothing to do here after an IDLE step."""
+        return rest_ms(self._source, _SCRATCH_ROWS)
 
     def step(self, now_ms: int) -> int:
         """Returns the fault byte when it is due, else NOTHING or IDLE."""

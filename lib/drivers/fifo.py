@@ -39,6 +39,8 @@ class FifoChip:
             low by nine clock pulses; None: nothing is done.
 
     Attributes:
+        must_answer: False in a class whose chip may be absent when the driver is made: the first
+            read that finds it starts it, and those before raise.
         overruns: how often samples were lost because the reads came too late.
         gaps: how often time jumped before the rows of the next read that returns some.
 
@@ -46,10 +48,13 @@ class FifoChip:
         OSError: no answer, another chip (ENODEV), or one that does not keep its settings (EIO).
     """
 
+    must_answer = True
+
     # What a driver sets.
     name = ""
     n_channels = 0
     rate_mhz = 0
+    fifo_rows = 0  # how many rows may wait
     _who_register = 0
     _who_value = 0
     _data_register = 0  # where a burst starts
@@ -68,7 +73,9 @@ class FifoChip:
         self._bursts = [view[: row_bytes * n_rows] for n_rows in range(BURST_ROWS + 1)]
         self._empty_reads = 0
         self._looked_at = 0
-        self._must_start = False
+        self._must_start = not self.must_answer
+        if self._must_start:
+            return
         try:
             self._start()
         except OSError:

@@ -60,6 +60,7 @@ class LIS3DH(FifoChip):
 
     name = "LIS3DH"
     n_channels = 3
+    fifo_rows = 31
     _who_register = _WHO_AM_I
     _who_value = _IS_LIS3DH
     _data_register = _OUT_X_L | _AUTO_INCREMENT

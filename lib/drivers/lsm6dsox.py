@@ -78,6 +78,7 @@ class LSM6DSOX(FifoChip):
 
     name = "LSM6DSOX"
     n_channels = 6
+    fifo_rows = 255
     _who_register = _WHO_AM_I
     _who_value = _IS_LSM6DSOX
     _data_register = _FIFO_DATA_OUT_TAG

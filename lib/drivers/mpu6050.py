@@ -64,6 +64,7 @@ class MPU6050(FifoChip):
 
     name = "MPU-6050"
     n_channels = 6
+    fifo_rows = 85
     _who_register = _WHO_AM_I
     _who_value = _IS_MPU6050
     _data_register = _FIFO_R_W

@@ -19,6 +19,7 @@ class Replay:
     Attributes:
         n_channels: values in a row.
         rate_mhz: sample rate of the recording in millihertz.
+        fifo_rows: as given.
         overruns: how often rows were lost because the reads came too late.
         gaps: how often time jumped before the rows of the last read. A read ends where a segment
             ends; the next one counts the gap.
@@ -38,7 +39,7 @@ class Replay:
         self._clock = clock
         self._rate = int(self.rate_mhz * speed)
         self._paced = speed > 0
-        self._fifo_rows = fifo_rows
+        self.fifo_rows = fifo_rows
         self._due = 0  # millionths of rows that were sampled and not read
         self._last_ms = -1
         self._jump = False
@@ -65,9 +66,9 @@ class Replay:
             return self._play(room, max_rows)
         self._advance()
         due_rows = self._due // _MILLIONTHS
-        if self._fifo_rows and due_rows > self._fifo_rows:
-            self._lose(room, due_rows - self._fifo_rows)
-            due_rows = self._fifo_rows
+        if self.fifo_rows and due_rows > self.fifo_rows:
+            self._lose(room, due_rows - self.fifo_rows)
+            due_rows = self.fifo_rows
         n_rows = self._play(room, min(max_rows, due_rows))
         self._due -= n_rows * _MILLIONTHS
         return n_rows

@@ -25,6 +25,7 @@ class TimerRing:
         n_rows: rows that the ring holds; the loop may leave it alone for n_rows / rate_hz.
 
     Attributes:
+        fifo_rows: `n_rows`.
         overruns: how often the ring was full.
         gaps: how often a tick came too early or too late.
 
@@ -38,6 +39,7 @@ class TimerRing:
         if not 0.01 <= rate_hz <= 10000 or n_rows < 1:
             raise ValueError("rate_hz or n_rows out of range")
         self.rate_mhz = int(rate_hz * 1000 + 0.5)
+        self.fifo_rows = n_rows
         self.overruns = 0
         self.gaps = 0
         self._ticks_us = ticks_us

@@ -56,6 +56,10 @@ class Window:
         self._held -= self.hop
         return start if start >= 0 else start + self.rows
 
+    def missing(self) -> int:
+        """Returns how many rows the next window still lacks, 0 when it is complete."""
+        return max(0, self.window - self._held)
+
     def is_drained(self) -> bool:
         """Returns whether no complete window is left to hand out."""
         return self._held < self.window

@@ -87,9 +87,19 @@ def test_refuses_values_that_do_not_fit_together():
     config.Config(_with(broker_tls=True, broker_ca_path="ca.der"))
 
 
+def test_addresses_are_four_numbers():
+    fixed = {"ip_address": "10.0.0.7", "ip_gateway": "10.0.0.1", "ip_dns": "9.9.9.9"}
+    assert config.Config(_with(**fixed)).ip_mask == "255.255.255.0"
+    assert "ip_gateway" in _refused(errors.CONFIG_MISSING, ip_address="10.0.0.7")
+    for text in ("10.0.0", "10.0.0.256", "10.0.0.x", "10.0.0.1.2", "1.2.3.-4", "0001.2.3.4"):
+        for key in ("ip_address", "ip_mask", "ip_gateway", "ip_dns"):
+            assert key in _refused(errors.CONFIG_RANGE, **{key: text})
+
+
 def test_a_long_password_is_not_shown():
-    detail = _refused(errors.CONFIG_RANGE, broker_password="s3cret" * 50)
-    assert "s3cret" not in detail
+    for key in ("broker_password", "wifi_password"):
+        assert "s3cret" not in _refused(errors.CONFIG_RANGE, **{key: "s3cret" * 50})
+        assert "s3cret" not in _refused(errors.CONFIG_TYPE, **{key: ["s3cret"]})
 
 
 def test_load():

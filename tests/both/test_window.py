@@ -70,3 +70,16 @@ def test_refuses_more_rows_than_room():
 def test_refuses_sizes_out_of_range():
     for arguments in ((0, 8, 8), (17, 8, 8), (1, 8, 9), (1, 8, 0), (1, 8, 8, 15)):
         raises_kind(ValueError, Window, *arguments)
+
+
+def test_missing_counts_down_to_the_next_window():
+    win = Window(1, 8, 4)
+    assert win.missing() == 8
+    win.wrote(3)
+    assert win.missing() == 5
+    win.wrote(7)
+    assert win.missing() == 0
+    assert win.ready() == 0
+    assert win.missing() == 2
+    win.reset()
+    assert win.missing() == 8

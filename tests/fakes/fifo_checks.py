@@ -115,6 +115,37 @@ def refuses_another_chip(case):
     assert "0x55" in error.args[1] and "expected 0x" in error.args[1], error.args
 
 
+def may_come_later(case, kind):
+    """With `must_answer` False the driver is made without its chip, and starts it when it comes.
+
+    Args:
+        case: Case.
+        kind: class of the driver.
+    """
+    kind.must_answer = False
+    try:
+        stage = case.new()
+        del stage.bus.chips[case.address]
+        stage.source = source = case.make(stage.bus, case.rate_hz, recover=stage.bus.recover)
+    finally:
+        kind.must_answer = True
+    assert stage.bus.recoveries == 0
+    for _ in range(3):
+        assert raises_kind(OSError, stage.read).errno == EIO
+    assert stage.bus.recoveries == 3
+    assert source.gaps == 0
+    stage.bus.chips[case.address] = stage.chip
+    assert stage.read() == 0
+    assert stage.counts() == (0, 1)
+    stage.period_us = stage.chip.period_us()
+    stage.settle()
+    n = stage.chip.n
+    stage.wait_rows(9)
+    rows = stage.drain()
+    assert len(rows) == 9
+    check_rows(stage.chip, rows, n)
+
+
 def refuses_a_chip_that_keeps_nothing(case, register):
     """A setting that cannot be read back is an error, not a silent sensor."""
     time = Time()

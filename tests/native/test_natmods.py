@@ -155,6 +155,14 @@ def test_loader_refuses_another_architecture() -> None:
     assert (done.returncode, done.stderr) == (1, b"incompatible .mpy file\n")
 
 
+def test_same_bytes_wherever_it_is_built(tmp_path: Path) -> None:
+    need("armv6m")
+    here = natmods.build("armv6m").path.read_bytes()
+    there = natmods.build("armv6m", {"BUILD": str(tmp_path / "elsewhere")}).path.read_bytes()
+    assert here == there
+    assert b"/" + natmods.MODULE.encode() not in here
+
+
 def test_stock_linker_still_mixes_up_tables(tmp_path: Path) -> None:
     # When this fails MicroPython has repaired its linker, and link.py can go.
     need("xtensawin")

@@ -1,8 +1,11 @@
-"""Run MicroPython's mpy_ld.py with one repair: link.py FOLDER-OF-mpy_ld.py ARGUMENT...
+"""Run MicroPython's mpy_ld.py with two repairs: link.py FOLDER-OF-mpy_ld.py ARGUMENT...
 
 For Xtensa mpy_ld.py (1.25 and 1.27 at least) merges literals that have the same section name and
 offset even when they come from different object files: a constant table of one file is then read
 instead of another's, without any error. Section names that hold their file keep them apart.
+
+It also writes the path of the result into the file, as the name of its source. Without the folder
+the same sources give the same bytes wherever they are built.
 """
 
 import importlib
@@ -24,7 +27,13 @@ def main() -> None:
             section.name += f".{Path(str(file_name)).stem}"
         return section
 
+    write_qstr = linker.MPYOutput.write_qstr
+
+    def write_name(output: Any, name: str) -> None:
+        write_qstr(output, Path(name).name)
+
     linker.Section.from_elfsec = staticmethod(from_elfsec)
+    linker.MPYOutput.write_qstr = write_name
     linker.main()
 
 

@@ -28,6 +28,7 @@ ALLOWED = {
     "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
     "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
     "host_tools/onebyte/crossbuild/*.py": {"onebyte.crossbuild", *BASE},
+    "host_tools/onebyte/emulator/*.py": {"onebyte.emulator", *BASE},
     "host_tools/onebyte/simulation/*.py": {
         "formats",
         "onebyte.simulation",

@@ -1,0 +1,1 @@
+"""A Pico on the PC: the real firmware image, executed instruction by instruction."""

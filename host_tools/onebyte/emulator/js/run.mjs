@@ -1,0 +1,148 @@
+/**
+ * The emulator's process: commands as JSON lines on stdin, answers as JSON lines on stdout.
+ *
+ * The emulated time stands still unless a command runs it, so the same commands give the same
+ * cycles. The only argument is a JSON text with the paths of engine, bootrom and flash image.
+ */
+
+import fs from 'node:fs';
+import readline from 'node:readline';
+
+import { Board } from './board.mjs';
+import { loadEngine } from './patches.mjs';
+
+const SLICE_CYCLES = 2_000_000;
+
+/** Output of the chip that nobody has taken yet. */
+class Output {
+  constructor(serial, onMatch) {
+    this.bytes = Buffer.alloc(0);
+    this.until = null;
+    this.onMatch = onMatch;
+    serial.onData = (bytes) => this.add(bytes);
+  }
+
+  add(bytes) {
+    this.bytes = Buffer.concat([this.bytes, bytes]);
+    if (this.matchEnd() >= 0) {
+      this.onMatch();
+    }
+  }
+
+  /** Where the text that is waited for ends, or -1. */
+  matchEnd() {
+    if (this.until === null) {
+      return -1;
+    }
+    const at = this.bytes.indexOf(this.until);
+    return at < 0 ? -1 : at + this.until.length;
+  }
+
+  take(length) {
+    const taken = this.bytes.subarray(0, length);
+    this.bytes = this.bytes.subarray(length);
+    return taken;
+  }
+}
+
+class Session {
+  constructor(board) {
+    this.board = board;
+    this.output = new Output(board.serial, () => board.halt());
+    this.mustPause = false;
+  }
+
+  state() {
+    const { board } = this;
+    return {
+      cycles: board.cycles,
+      nanos: board.nowNanos(),
+      resets: board.resets,
+      cpu_s: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
+    };
+  }
+
+  /** Run until a text comes, `ms` of emulated time passed, or a command pauses it. */
+  async run({ send, until, ms, wall_s: wallS }) {
+    const { board, output } = this;
+    output.until = until ? Buffer.from(until, 'base64') : null;
+    if (send) {
+      board.serial.send(Buffer.from(send, 'base64'));
+    }
+    let isOver = false;
+    const deadline = board.at(board.nowNanos() + ms * 1e6, () => {
+      isOver = true;
+      board.halt();
+    });
+    this.mustPause = false;
+    const lastMoment = performance.now() + wallS * 1000;
+    while (output.matchEnd() < 0 && !isOver && !this.mustPause) {
+      if (performance.now() > lastMoment) {
+        throw new Error(`still running after ${wallS} s of the PC's time`);
+      }
+      board.runSlice(SLICE_CYCLES);
+      await this.turn();
+    }
+    deadline.cancel();
+    const end = output.matchEnd();
+    output.until = null;
+    return { found: end >= 0, output: output.take(end < 0 ? undefined : end).toString('base64') };
+  }
+
+  /** Let sockets and stdin be served. */
+  turn() {
+    const { pacer } = this.board;
+    return pacer ? pacer.turn() : new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Queue bytes for the serial port without running. */
+  send({ send }) {
+    this.board.serial.send(Buffer.from(send, 'base64'));
+    return {};
+  }
+
+  pause() {
+    this.mustPause = true;
+    this.board.halt();
+    return {};
+  }
+
+  reset() {
+    this.board.reset({ pin: true });
+    return {};
+  }
+
+  /** Write the flash to a file. */
+  flash({ path }) {
+    fs.writeFileSync(path, this.board.image);
+    return {};
+  }
+}
+
+async function start(config) {
+  const log = config.log ? (line) => process.stderr.write(`${line}\n`) : null;
+  const engine = await loadEngine(config.engine);
+  const words = fs.readFileSync(config.bootrom);
+  const bootrom = new Uint32Array(words.buffer.slice(words.byteOffset, words.byteOffset + 16384));
+  const board = new Board(engine, bootrom, fs.readFileSync(config.image), log);
+  board.powerOn();
+  return new Session(board);
+}
+
+function answer(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+const session = await start(JSON.parse(process.argv[2]));
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', async (line) => {
+  const { id, op, ...options } = JSON.parse(line);
+  try {
+    const result = await session[op](options);
+    answer({ id, ...result, ...session.state() });
+  } catch (error) {
+    answer({ id, error: error.message, trace: error.stack, ...session.state() });
+  }
+});
+lines.on('close', () => process.exit(0));
+answer({ id: 0, ...session.state() });

@@ -39,6 +39,7 @@ class Log:
         self._model_path = config.model_path
         self._broker = "%s:%d" % (config.broker_host, config.broker_port)
         self._uplink_error = ""
+        self._custom_error = ""
         self._flash_failed = False
 
     def tell_model(self) -> None:
@@ -53,6 +54,9 @@ class Log:
         if error != self._uplink_error:
             self._uplink_error = error
             print("onebyte node: broker %s: %s" % (self._broker, error))
+        if self._node.custom_error != self._custom_error:
+            self._custom_error = self._node.custom_error
+            print("onebyte node: custom features: %s" % self._custom_error)
         if self._node.outbox.flash_errors and not self._flash_failed:
             self._flash_failed = True
             print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")

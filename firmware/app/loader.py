@@ -2,6 +2,7 @@
 
 from array import array
 
+from app import custom
 from formats import errors, golden, model
 from formats.crc import crc32
 
@@ -24,22 +25,26 @@ def parse(content, kernels):
     return model.parse(content, True)
 
 
-def prove(info, content, kernels, source):
-    """Returns the kernels' model of a file, proven on this device.
+def prove(info, content, board, config):
+    """Returns the kernels' model of a file with its custom features, proven on this device.
 
     Args:
         info: what `parse` returned for `content`.
         content: the file.
-        kernels: as for `parse`.
-        source: the driver; its channels and rate must be the model's, and its `lsb_nano`, if it
-            has one.
+        board: its `source`'s channels and rate must be the model's, and its `lsb_nano`, if it has
+            one; `kernels` as for `parse`; `files`.
+        config: Config.
 
     Raises:
-        OnebyteError: the model does not fit the source (SAMPLES), or this device computes other
-            values than the host that made it (GOLDEN_MISMATCH).
+        OnebyteError: the model does not fit the source (SAMPLES), its custom.py is not there or
+            another one or fails (CUSTOM_*), or this device computes other values than the host
+            that made it (GOLDEN_MISMATCH).
     """
-    _check_source(info, source)
-    kernel_model = kernels.Model(content, bytearray(kernels.work_bytes(content)))
+    _check_source(info, board.source)
+    own = custom.load(info, board.files, config.custom_path)
+    kernel_model = board.kernels.Model(content, bytearray(board.kernels.work_bytes(content)))
+    if own is not None:
+        kernel_model = custom.CustomModel(kernel_model, info, own)
     check_golden(info, kernel_model)
     return kernel_model
 
@@ -61,7 +66,10 @@ def _check_source(info, source) -> None:
 
 
 def check_golden(info, kernel_model) -> None:
-    """Raises GOLDEN_MISMATCH unless the golden vectors and windows give what the file says."""
+    """Raises GOLDEN_MISMATCH unless the golden vectors and windows give what the file says.
+
+    A custom.py that fails in a golden window is refused with its own code.
+    """
     features = array("h", bytes(2 * info.n_features))
     result = array("i", bytes(4 * (4 + info.n_classes)))
     for i in range(info.n_golden_vectors):

@@ -52,7 +52,7 @@ class Node:
         info = None
         try:
             info = loader.parse(content, board.kernels)
-            kernel_model = loader.prove(info, content, board.kernels, board.source)
+            kernel_model = loader.prove(info, content, board, self._config)
         except errors.OnebyteError as error:
             self.model_error = error
         self.meta = status.pack_meta(content, info) if info else status.pack_refused_meta()
@@ -69,11 +69,17 @@ class Node:
         """What last went wrong on the way to the broker, for people; empty: nothing yet."""
         return self._uplink.last_error
 
+    @property
+    def custom_error(self) -> str:
+        """How custom.py last failed, for people; empty: it has not."""
+        return self._sensing.custom_error
+
     def summary(self) -> dict:
         """Returns the counters of the status message and those that only a log shows."""
         values = self._status.values(self._uplink.connects)
         values["model_error"] = str(self.model_error) if self.model_error else ""
         values["uplink_error"] = self.uplink_error
+        values["custom_error"] = self.custom_error
         values["kernels"] = self._kernels_name
         values["overruns"] = self._source.overruns
         values["gaps"] = self._source.gaps

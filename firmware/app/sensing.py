@@ -6,7 +6,7 @@ window, and returns what came of it.
 
 from array import array
 
-from formats import result
+from formats import errors, result
 from pipeline.decision import Decision
 from pipeline.faults import SensorWatch
 from pipeline.policy import Policy
@@ -51,6 +51,7 @@ class Sensing:
         windows: windows judged since boot.
         faults: decisions since boot that are a fault other than `undecided`.
         source_error: how the source last failed, for people; empty: it works.
+        custom_error: how custom.py last failed, for people; empty: it has not.
     """
 
     def __init__(self, config, source, info, kernel_model):
@@ -83,6 +84,7 @@ class Sensing:
         self.windows = 0
         self.faults = 0
         self.source_error = ""
+        self.custom_error = ""
 
     @property
     def done(self) -> bool:
@@ -105,7 +107,11 @@ class Sensing:
         reason = self._watch.window_fault(ring, start)
         if reason >= 0:
             return self._fault(reason, now_ms)
-        self._model.features_into(ring, start, self._features)
+        try:
+            self._model.features_into(ring, start, self._features)
+        except errors.OnebyteError as error:  # of custom.py; the kernels do not fail
+            self.custom_error = str(error)
+            return self._fault(result.INTERNAL, now_ms)
         self._model.predict_into(self._features, self._result)
         byte = self._decision.step(self._result[0], self._result[1], self._result[2])
         return byte if self._policy.should_publish(byte, now_ms) else NOTHING
@@ -170,6 +176,7 @@ class Refused:
         self.windows = 0
         self.faults = 0
         self.source_error = ""
+        self.custom_error = ""
 
     @property
     def done(self) -> bool:

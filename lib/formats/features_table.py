@@ -1,6 +1,6 @@
 """The operations of a feature program: their codes, names and arguments, and what they allow."""
 
-from formats import errors
+from formats import errors, model
 
 MAGNITUDE = 64
 DIFF = 65
@@ -34,7 +34,7 @@ ARGUMENTS = (
     ("output",),
 )
 
-CUSTOM = 26
+CUSTOM = model.CUSTOM_OP
 MAX_OUTPUTS = 127  # of a custom function
 
 # Op 1 and up.

@@ -32,6 +32,7 @@ CHANNEL_NAME_BYTES = 10
 GOLDEN_WINDOW_BYTES = 12
 CUSTOM_BYTES = 20
 CUSTOM_HASH_BYTES = 16
+CUSTOM_OP = 26  # of the feature program
 N_LEVELS = 7
 
 
@@ -185,6 +186,12 @@ class Model:
     def _feature(self, at):
         buf = self._buf
         return buf[at], buf[at + 1], u16(buf, at + 2), u16(buf, at + 4), u16(buf, at + 6)
+
+    @property
+    def custom_outputs(self) -> list:
+        """List of (feature, output of custom.py), one for each custom feature."""
+        program = self.program
+        return [(i, program[i][2]) for i in range(len(program)) if program[i][0] == CUSTOM_OP]
 
     @property
     def novelty_ranges(self) -> "list | None":

@@ -344,6 +344,7 @@ def test_custom_features_and_their_section_belong_together():
     fields = sample_model.with_custom()
     file = model_pack.pack(fields)
     assert model.check(file) == 0
+    assert model.parse(file).custom_outputs == [(0, 0), (4, 2), (6, 2), (9, 1)]
     raises(errors.CUSTOM, model.parse, with_section(model.CUSTOM, None, fields))
     content = bytes([3, 0, 0, 0]) + bytes(16)
     raises(errors.CUSTOM, model.parse, with_section(model.CUSTOM, content))

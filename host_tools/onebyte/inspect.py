@@ -109,6 +109,7 @@ def model_facts(file: bytes) -> dict[str, Any]:
         "fft_length": 1 << parsed.fft_log2 if parsed.fft_log2 else 0,
         "fft_window": ("rectangular", "Hann")[parsed.fft_window] if parsed.fft_log2 else None,
         "features": _features(parsed),
+        "custom": _custom(parsed),
         "classifier": _classifier(parsed),
         "decision": _decision(parsed),
         "labels": parsed.labels,
@@ -170,7 +171,7 @@ def _features(parsed: model.Model) -> list[dict[str, Any]]:
             {
                 "feature": i,
                 "op": features_table.feature_name(op),
-                "stream": names[stream],
+                "stream": "" if op == features_table.CUSTOM else names[stream],
                 "arguments": arguments,
                 "text": _argument_text(parsed, op, arg0, arg1, names),
                 "splits": splits[i],
@@ -200,6 +201,8 @@ def _argument_text(parsed: model.Model, op: int, arg0: int, arg1: int, names: li
         return _range_text(arg0 * bin_hz, arg1 * bin_hz, "Hz")
     if kind == features_table.FREQUENCY:
         return _range_text(arg0 * rate_hz / 65536, arg0 * rate_hz / 65536, "Hz")
+    if kind == features_table.OUTPUT:
+        return f"output {arg0} of custom.py"
     return ""
 
 
@@ -210,6 +213,13 @@ def _range_text(low: float, high: float, unit: str) -> str:
 def _splits_by_feature(parsed: model.Model) -> Counter[int]:
     nodes = [node for i in range(parsed.n_trees) for node in parsed.trees.nodes(i)]
     return Counter(node[0] for node in nodes if isinstance(node, tuple))
+
+
+def _custom(parsed: model.Model) -> dict[str, Any] | None:
+    if parsed.custom is None:
+        return None
+    n_outputs, digest = parsed.custom
+    return {"n_outputs": n_outputs, "hash": digest.hex()}
 
 
 def _classifier(parsed: model.Model) -> dict[str, Any]:

@@ -68,6 +68,11 @@ def _sentences(found: dict[str, Any]) -> list[str]:
             f"[bold]Spectrum[/bold]: FFT of {found['fft_length']} points, "
             f"{found['fft_window']} window"
         )
+    if found["custom"]:
+        lines.append(
+            f"[bold]Custom features[/bold]: {_count(found['custom']['n_outputs'], 'output')} of a "
+            f"custom.py whose SHA-256 begins with {found['custom']['hash']}"
+        )
     golden = found["golden"]
     if golden["vectors"] or golden["windows"]:
         lines.append(

@@ -43,7 +43,8 @@ def command(model: Path, jobs: int, seeds: int | None) -> None:
         click.echo(line)
     for line in _try_seeds(loaded, table, jobs, seeds or 0):
         click.echo(line)
-    click.echo(report.agreement_line(report.agreement_of(file, table.windows.samples)))
+    counts = report.agreement_of(file, table.windows.samples, loaded.custom)
+    click.echo(report.agreement_line(counts))
     click.echo(report.last_line(metrics, report.file_sizes(file)))
 
 

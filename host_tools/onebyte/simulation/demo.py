@@ -72,7 +72,8 @@ def prepare(model_folder: Path, seconds: float | None = None) -> Scene:
     dataset = datasets.load(recipe)
     mine = cut(dataset, group, seconds=seconds)
     title = recipe.title or recipe.name
-    return Scene(title, group, path, model_file, model, make_script(model_file, mine))
+    script = make_script(model_file, mine, recipe.custom)
+    return Scene(title, group, path, model_file, model, script)
 
 
 class DemoLines(Display):
@@ -152,7 +153,8 @@ def perform(
     toolchain.unpack_umqtt(toolchain.ROOT / "build")
     shutil.rmtree(folder, ignore_errors=True)
     options = NodeOptions(broker.host, broker.port, _TENANT, _DEVICE, speed)
-    node = Node(folder, options, scene.model_file, scene.script.recording)
+    script = scene.script
+    node = Node(folder, options, scene.model_file, script.recording, script.custom)
     part = playback.Part(node, scene.script)
     topics = [f"ob/{_TENANT}/{_DEVICE}/{kind}" for kind in SUBSCRIBED]
     with Link(BrokerSettings(broker.host, broker.port), topics) as link, display:

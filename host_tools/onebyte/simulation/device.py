@@ -62,10 +62,16 @@ class Node:
         options: NodeOptions.
         model_file: the model's bytes.
         recording: the `.obr` bytes.
+        custom: the custom.py of a model with custom features.
     """
 
     def __init__(
-        self, folder: Path, options: NodeOptions, model_file: bytes, recording: bytes
+        self,
+        folder: Path,
+        options: NodeOptions,
+        model_file: bytes,
+        recording: bytes,
+        custom: bytes = b"",
     ) -> None:
         self.folder = folder
         self.options = options
@@ -73,6 +79,8 @@ class Node:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.obm").write_bytes(model_file)
         (folder / "recording.obr").write_bytes(recording)
+        if custom:
+            (folder / "custom.py").write_bytes(custom)
         (folder / "config.json").write_text(json.dumps(options.config(), indent=1))
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 
 from formats import model as model_format
 from onebyte.errors import UserError
-from onebyte.training import evaluate, export
+from onebyte.training import custom, evaluate, export
 from onebyte.training.datasets import Dataset, Recording
 
 __all__ = ["Script", "accuracy", "cut", "make_script"]
@@ -23,6 +23,7 @@ class Script:
         expected: result bytes, one a window.
         truth: class ids, one a window.
         segment_starts: indices of the windows that begin a segment.
+        custom: the custom.py of the model; empty when its recipe has none.
     """
 
     recording: bytes
@@ -30,10 +31,18 @@ class Script:
     expected: tuple[int, ...]
     truth: tuple[int, ...]
     segment_starts: tuple[int, ...]
+    custom: bytes = b""
 
 
-def make_script(model_file: bytes, dataset: Dataset) -> Script:
+def make_script(
+    model_file: bytes, dataset: Dataset, code: custom.CustomCode | None = None
+) -> Script:
     """Return the script of a node with this model that plays all recordings of `dataset`.
+
+    Args:
+        model_file: the model.
+        dataset: what is played.
+        code: the recipe's `custom`.
 
     Raises:
         UserError: the recordings have other channels or another rate than the model.
@@ -48,7 +57,8 @@ def make_script(model_file: bytes, dataset: Dataset) -> Script:
     starts = []
     for recording in dataset.recordings:
         rows = np.ascontiguousarray(recording.samples)
-        said = [r.byte for r in evaluate.predict_recording(model_file, rows, [len(rows)])]
+        results = evaluate.predict_recording(model_file, rows, [len(rows)], code)
+        said = [result.byte for result in results]
         if said:
             starts.append(len(expected))
         expected += said
@@ -58,7 +68,14 @@ def make_script(model_file: bytes, dataset: Dataset) -> Script:
     (group,) = {recording.group for recording in dataset.recordings}
     content, lengths, _ = export.recording(dataset, group)
     duration_s = sum(lengths) * 1000 / dataset.rate_mhz
-    return Script(content, duration_s, tuple(expected), tuple(truth), tuple(starts))
+    return Script(
+        content,
+        duration_s,
+        tuple(expected),
+        tuple(truth),
+        tuple(starts),
+        code.content if code else b"",
+    )
 
 
 def cut(

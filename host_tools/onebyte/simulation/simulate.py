@@ -61,12 +61,14 @@ def make_scripts(plan: Plan) -> list[Script]:
         OnebyteError: the model is refused.
     """
     model_file = plan.read_model()
-    dataset = datasets.load(recipes.load(plan.model_folder))
+    recipe = recipes.load(plan.model_folder)
+    dataset = datasets.load(recipe)
     groups = dataset.groups
     return [
         make_script(
             model_file,
             cut(dataset, groups[i % len(groups)], i // len(groups) * plan.seconds, plan.seconds),
+            recipe.custom,
         )
         for i in range(plan.n_nodes)
     ]
@@ -90,7 +92,7 @@ def run(
         for i, script in enumerate(scripts):
             name = f"node-{i + 1:03}"
             options = NodeOptions(host, port, _TENANT, name, plan.speed)
-            node = Node(folder / name, options, model_file, script.recording)
+            node = Node(folder / name, options, model_file, script.recording, script.custom)
             parts.append(playback.Part(node, script))
         filters = [f"ob/{_TENANT}/+/{kind}" for kind in SUBSCRIBED]
         with Link(BrokerSettings(host, port), filters) as link:

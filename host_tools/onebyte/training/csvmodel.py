@@ -100,6 +100,7 @@ _KEPT = (
     "novelty_threshold",
     "labels",
     "name",
+    "custom",
 )
 
 

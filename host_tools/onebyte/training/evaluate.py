@@ -15,7 +15,7 @@ from formats import model as model_format
 from formats import result
 from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.training import calibrate, datasets, train
+from onebyte.training import calibrate, custom, datasets, train
 from onebyte.training.recipe import Recipe
 from pipeline.decision import Decision
 
@@ -234,7 +234,10 @@ def _new_decision(recipe: Recipe, calibration: train.Calibration) -> Decision:
 
 
 def predict_recording(
-    file: bytes, rows: np.ndarray, segments: Sequence[int]
+    file: bytes,
+    rows: np.ndarray,
+    segments: Sequence[int],
+    code: custom.CustomCode | None = None,
 ) -> list[WindowResult]:
     """Return what a device with this model file decides on a recording.
 
@@ -242,6 +245,7 @@ def predict_recording(
         file: the model file.
         rows: int16 (n, n_channels).
         segments: rows in each segment; a window never spans two, and decisions start afresh.
+        code: the recipe's `custom`; what computes the model's custom features, if it has any.
     """
     model = model_format.parse(file)
     kernel_model = kernels.KernelModel(file)
@@ -262,7 +266,7 @@ def predict_recording(
         if not starts:
             continue
         windows = np.stack([rows[start : start + model.window] for start in starts])
-        said = kernel_model.predict(kernel_model.features(windows))
+        said = kernel_model.predict(custom.features_of(kernel_model, windows, code))
         for start, one in zip(starts, said, strict=True):
             values = int(one["class_id"]), int(one["confidence"]), int(one["novelty"])
             results.append(WindowResult(start, *values, decision.step(*values)))

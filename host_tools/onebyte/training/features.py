@@ -22,12 +22,14 @@ __all__ = [
     "Stream",
     "chunks",
     "compile_program",
+    "custom_features",
     "parse_features",
     "parse_streams",
 ]
 
 MAX_FEATURES = 127
 _MAX_DERIVED = 24
+_CUSTOM = ops.feature_name(ops.CUSTOM)
 _KINDS = dict(ops.FEATURES)  # name of a feature -> what its arguments mean
 
 
@@ -126,6 +128,8 @@ def parse_features(tables: list[Table], sampling: Sampling) -> list[Feature]:
     features: list[Feature] = []
     for table in tables:
         for op in table.strings("op"):
+            if op == _CUSTOM:
+                raise UserError(f"{table.where}: custom features are listed in [custom] outputs")
             if op not in _KINDS:
                 raise UserError(f"{table.where}: no feature {op!r}; known: {', '.join(_KINDS)}")
             features += _expand(op, table, sampling)
@@ -135,9 +139,12 @@ def parse_features(tables: list[Table], sampling: Sampling) -> list[Feature]:
         if feature.name in seen:
             raise UserError(f"feature {feature.name} is listed twice; remove one")
         seen.add(feature.name)
-    if not features:
-        raise UserError("the recipe lists no [[features]]")
     return features
+
+
+def custom_features(outputs: Sequence[str]) -> list[Feature]:
+    """Return one feature for each output of the recipe's custom.py."""
+    return [Feature(f"custom({name})", _CUSTOM, 0, args=(i,)) for i, name in enumerate(outputs)]
 
 
 def compile_program(

@@ -8,6 +8,7 @@ import numpy as np
 from formats import golden as golden_format
 from formats.crc import crc32
 from onebyte import kernels
+from onebyte.training import custom
 
 __all__ = ["pick_rows", "seed_window", "seeds", "vectors", "windows"]
 
@@ -22,11 +23,20 @@ def vectors(model: kernels.KernelModel, features: np.ndarray) -> list[GoldenVect
     ]
 
 
-def windows(model: kernels.KernelModel, chosen: Iterable[int]) -> list[GoldenWindow]:
-    """Return (seed, CRC-32 of the features, class_id, confidence, novelty) of each seed."""
+def windows(
+    model: kernels.KernelModel, chosen: Iterable[int], code: custom.CustomCode | None = None
+) -> list[GoldenWindow]:
+    """Return (seed, CRC-32 of the features, class_id, confidence, novelty) of each seed.
+
+    Args:
+        model: the model without golden windows.
+        chosen: seeds.
+        code: what computes its custom features; None when it has none.
+    """
     out = []
     for seed in chosen:
-        features = model.features(seed_window(seed, model.window, model.n_channels)[None])[0]
+        window = seed_window(seed, model.window, model.n_channels)[None]
+        features = custom.features_of(model, window, code)[0]
         out.append((seed, crc32(features.astype("<i2").tobytes()), *_result(model, features)))
     return out
 

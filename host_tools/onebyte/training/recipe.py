@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from formats.features_table import MAX_OUTPUTS
 from onebyte.errors import UserError
+from onebyte.training import custom
 from onebyte.training.features import (
     MAX_FEATURES,
     Feature,
     Sampling,
     Stream,
+    custom_features,
     parse_features,
     parse_streams,
 )
-from onebyte.training.tables import Table
+from onebyte.training.tables import REQUIRED, Table
 
 __all__ = ["UNITS", "Channel", "Classifier", "DatasetSource", "DecisionRules", "Recipe", "load"]
 
@@ -107,6 +110,7 @@ class Recipe:
     auto_range: bool
     streams: tuple[Stream, ...]
     features: tuple[Feature, ...]
+    custom: custom.CustomCode | None  # what computes the features of op custom
     fft_log2: int
     fft_window: int
     select_features: int
@@ -166,7 +170,7 @@ def _parse(top: Table, path: Path, digest: bytes) -> Recipe:
         decision=_decision(top.table("decision", {})),
         demo_group=_demo_group(top.table("demo", {})),
         **samples,
-        **_program(top, samples),
+        **_program(top, samples, path.parent),
         **_validation(top.table("validation")),
         **_golden(top.table("golden", {}), len(labels)),
     )
@@ -193,13 +197,17 @@ def _samples(table: Table) -> dict[str, Any]:
     return fields
 
 
-def _program(top: Table, samples: dict[str, Any]) -> dict[str, Any]:
+def _program(top: Table, samples: dict[str, Any], folder: Path) -> dict[str, Any]:
     fft_log2, fft_window = _fft(top, samples["window"])
     channels = [channel.name for channel in samples["channels"]]
     streams = parse_streams(top.tables("streams", []), channels)
     names = channels + [stream.name for stream in streams]
     sampling = Sampling(names, len(channels), samples["rate_hz"], samples["window"], fft_log2)
-    features = parse_features(top.tables("features"), sampling)
+    code = _custom(top, folder)
+    features = parse_features(top.tables("features", REQUIRED if code is None else []), sampling)
+    features += custom_features(code.outputs if code else ())
+    if not features:
+        raise UserError("the recipe lists no [[features]]")
     select = top.table("select", {})
     n_selected = select.number("features", 1, MAX_FEATURES, None) or len(features)
     select.close()
@@ -211,10 +219,30 @@ def _program(top: Table, samples: dict[str, Any]) -> dict[str, Any]:
     return {
         "streams": tuple(streams),
         "features": tuple(features),
+        "custom": code,
         "fft_log2": fft_log2,
         "fft_window": fft_window,
         "select_features": min(n_selected, len(features)),
     }
+
+
+def _custom(top: Table, folder: Path) -> custom.CustomCode | None:
+    table = top.table("custom", {})
+    outputs = tuple(table.strings("outputs", []))
+    file = table.take("file", str, "custom.py")
+    table.close()
+    if len(set(outputs)) != len(outputs):
+        raise UserError(f"{table.where}: outputs names one of them twice")
+    for name in outputs:
+        if not re.fullmatch(r"[a-z0-9_]{1,32}", name):
+            raise UserError(f"{table.where}: outputs: {name!r} must be 1-32 of a-z, 0-9 and _")
+    if len(outputs) > MAX_OUTPUTS:
+        raise UserError(f"{table.where}: {len(outputs)} outputs; at most {MAX_OUTPUTS}")
+    if outputs:
+        return custom.load(folder / file, outputs)
+    if "custom" in top:
+        raise UserError(f"{table.where}: outputs must name what {file} computes")
+    return None
 
 
 def _mirror(top: Table, channels: tuple[Channel, ...]) -> tuple[str, ...]:

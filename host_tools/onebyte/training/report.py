@@ -12,7 +12,7 @@ from formats import model as model_format
 from formats import model_pack
 from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.training import agreement, csvmodel, train
+from onebyte.training import agreement, csvmodel, custom, train
 from onebyte.training.datasets import Dataset, natural
 from onebyte.training.evaluate import Evaluation, macro_f1, smoothed
 from onebyte.training.features import compile_program
@@ -113,7 +113,10 @@ def lines(metrics: dict[str, Any]) -> list[str]:
 
 
 def cost_us(recipe: Recipe, columns: list[int], windows: np.ndarray) -> tuple[float, int]:
-    """Return (microseconds a window on this host, bytes of work memory) of chosen features."""
+    """Return (microseconds a window on this host, bytes of work memory) of chosen features.
+
+    Custom features are left out: the time of custom.py here says nothing about a board.
+    """
     program = compile_program(
         [recipe.features[column] for column in columns],
         recipe.streams,
@@ -133,11 +136,13 @@ def cost_us(recipe: Recipe, columns: list[int], windows: np.ndarray) -> tuple[fl
     return kernels.measure_cost_us(compiled, windows), compiled.work_bytes
 
 
-def agreement_of(file: bytes, windows: np.ndarray) -> dict[str, int]:
+def agreement_of(
+    file: bytes, windows: np.ndarray, code: custom.CustomCode | None
+) -> dict[str, int]:
     """Count where a model file, the reference and emlearn's C differ on int16 windows."""
     forest = csvmodel.forest_of(model_format.parse(file))
     model = kernels.KernelModel(file)
-    features = model.features(windows)
+    features = custom.features_of(model, windows, code)
     said = model.predict(features)
     theirs = agreement.compare_with_emlearn(forest, features, said["votes"])
     return {

@@ -101,7 +101,7 @@ def _describe(
         "work_bytes": work_bytes,
         "feature_names": [recipe.features[column].name for column in fitted.columns],
         "host_us_per_window": round(cost, 1),
-        "agreement": report.agreement_of(file, table.windows.samples),
+        "agreement": report.agreement_of(file, table.windows.samples, recipe.custom),
         "levels": list(calibration.levels),
         "novelty_threshold": calibration.novelty_threshold,
     }

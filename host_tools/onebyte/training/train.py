@@ -14,7 +14,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from formats import model_pack
 from onebyte import kernels
 from onebyte.errors import UserError
-from onebyte.training import datasets, golden, quantize
+from onebyte.training import custom, datasets, golden, quantize
 from onebyte.training.features import chunks, compile_program
 from onebyte.training.recipe import UNITS, Recipe
 
@@ -91,7 +91,7 @@ def load_table(recipe: Recipe) -> tuple[datasets.Dataset, FeatureTable]:
 
 
 def compute_features(recipe: Recipe, samples: np.ndarray) -> np.ndarray:
-    """Return the candidates of int16 windows (n, window, n_channels) by the device's kernels."""
+    """Return the candidates of int16 windows (n, window, n_channels) as the device has them."""
     n_channels = len(recipe.channels)
     parts = []
     for features in chunks(recipe.features):
@@ -107,7 +107,12 @@ def compute_features(recipe: Recipe, samples: np.ndarray) -> np.ndarray:
             }
         )
         parts.append(kernels.Program(section, n_channels, recipe.window).features(samples))
-    return np.hstack(parts)
+    values = np.hstack(parts)
+    if recipe.custom is not None:
+        outputs = custom.compute(recipe.custom, samples)
+        columns = [i for i, one in enumerate(recipe.features) if one.op == "custom"]
+        values[:, columns] = outputs[:, [recipe.features[i].args[0] for i in columns]]
+    return values
 
 
 def fit(recipe: Recipe, table: FeatureTable, chosen: np.ndarray) -> Fit:
@@ -191,7 +196,8 @@ def build_model(
         plain = kernels.KernelModel(model_pack.pack(fields))
         vectors = golden_rows[:, fitted.columns]
         fields["golden_vectors"] = golden.vectors(plain, vectors)
-        fields["golden_windows"] = golden.windows(plain, golden.seeds(recipe.golden_windows))
+        seeds = golden.seeds(recipe.golden_windows)
+        fields["golden_windows"] = golden.windows(plain, seeds, recipe.custom)
     file = bytes(model_pack.pack(fields))
     limit = recipe.classifier.limit_bytes
     if len(file) > limit:
@@ -229,6 +235,7 @@ def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, 
         chosen, recipe.streams, len(recipe.channels), recipe.fft_log2, recipe.fft_window
     )
     novelty = recipe.decision.novelty_false_rate is not None
+    code = recipe.custom if any(feature.op == "custom" for feature in chosen) else None
     return {
         "recipe_hash": recipe.sha256[:16],
         "model_version": recipe.version,
@@ -250,4 +257,5 @@ def _fields(recipe: Recipe, fitted: Fit, calibration: Calibration) -> dict[str, 
         "levels": list(calibration.levels),
         "labels": list(recipe.labels.values()),
         "name": f"{recipe.name} {recipe.version}",
+        "custom": (len(code.outputs), code.digest) if code else None,
     }

@@ -10,7 +10,7 @@ from formats import errors, record
 from formats.crc import crc16, crc32
 
 MARK_BYTES = 12
-HEAD_BYTES = 136  # of the state, before its records
+HEAD_BYTES = 140  # of the state, before its records
 MAX_RECORDS = 1024
 MAX_HISTORY = 15
 N_PHASES = 5
@@ -26,7 +26,7 @@ _MAGIC = b"OBS\x1a"
 _VERSION = 1
 _ASLEEP = 1
 _CRC_BYTES = 4
-_FORMAT = "<4sBBHIIIIHBBI7I10II15s15sH"
+_FORMAT = "<4sBBHIIIIHBBII7I10II15s15sH"
 _U32_MAX = 0xFFFFFFFF
 
 
@@ -76,6 +76,7 @@ class State:
         published: its policy key, or NO_KEY.
         link_failures: sessions in a row that ended without success.
         link_wait_s: what is left of the pause after them, at the wake.
+        model: last 4 bytes of the model file, whose classes `published` and `votes` name.
         counters: integers in the order of COUNTERS.
         charge_uah: microampere hours of each phase of the ledger.
         charge_rest: and the microampere milliseconds beyond them, below REST_END.
@@ -95,6 +96,7 @@ class State:
         self.published = NO_KEY
         self.link_failures = 0
         self.link_wait_s = 0
+        self.model = 0
         self.counters = [0] * len(COUNTERS)
         self.charge_uah = [0] * N_PHASES
         self.charge_rest = [0] * N_PHASES
@@ -140,6 +142,7 @@ def pack(state: State) -> bytearray:
         state.link_failures,
         state.at,
         state.link_wait_s,
+        state.model,
         *state.counters,
         *state.charge_uah,
         *state.charge_rest,
@@ -190,14 +193,16 @@ def _from_head(head) -> State:
         state.link_failures,
         state.at,
         state.link_wait_s,
-    ) = head[3:12]
-    state.counters = list(head[12:19])
-    state.charge_uah = list(head[19:24])
-    state.charge_rest = list(head[24:29])
-    state.unsaved_age_ms = head[29]
-    state.votes = head[30][:n_history]
-    state.confidences = head[31][:n_history]
-    if n_history > MAX_HISTORY or any(head[30][n_history:]) or any(head[31][n_history:]):
+        state.model,
+    ) = head[3:13]
+    state.counters = list(head[13:20])
+    state.charge_uah = list(head[20:25])
+    state.charge_rest = list(head[25:30])
+    state.unsaved_age_ms = head[30]
+    votes, confidences = head[31:33]
+    state.votes = votes[:n_history]
+    state.confidences = confidences[:n_history]
+    if n_history > MAX_HISTORY or any(votes[n_history:]) or any(confidences[n_history:]):
         raise errors.OnebyteError(errors.RETAINED_RANGE, "history")
     return state
 
@@ -205,7 +210,7 @@ def _from_head(head) -> State:
 def _check(state: State, n_records: int) -> None:
     """Raise RETAINED_RANGE unless every field fits: MicroPython would cut it."""
     u32 = [state.next_seq, state.uptime_s, state.status_age_ms, state.published_age_ms]
-    u32 += [state.link_wait_s, state.unsaved_age_ms]
+    u32 += [state.link_wait_s, state.unsaved_age_ms, state.model]
     u32 += list(state.counters) + list(state.charge_uah)
     good = (
         1 <= state.epoch <= 65535

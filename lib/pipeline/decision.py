@@ -52,6 +52,24 @@ class Decision:
             self._votes[i] = 0
         self._votes[_NONE] = self._n
 
+    def history(self) -> tuple:
+        """Returns (slot of the next window, votes, confidences) of the last windows, as bytes."""
+        return self._at, bytes(self._voted), bytes(self._confidence)
+
+    def restore(self, at: int, votes, confidences) -> bool:
+        """Goes on with what `history` returned; False, and nothing done, for another `n`."""
+        if len(votes) != self._n or len(confidences) != self._n or at >= self._n:
+            return False
+        self._votes[_NONE] = 0
+        for i in range(self._n):
+            self._votes[self._voted[i]] = 0
+        for i in range(self._n):
+            self._voted[i] = votes[i]
+            self._confidence[i] = confidences[i]
+            self._votes[votes[i]] += 1
+        self._at = at
+        return True
+
     def fault(self, reason: int) -> int:
         """Returns the fault byte; windows from before a fault do not count after it."""
         self.reset()

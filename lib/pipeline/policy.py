@@ -19,6 +19,10 @@ class Policy:
         kind: `ALL`, `ON_CHANGE` or `HEARTBEAT`.
         heartbeat_s: 1-604800.
         encoding: of the result bytes; with A a change of the confidence level alone is no change.
+
+    Attributes:
+        last: what was published last, without a level; -1: nothing yet.
+        published_ms: and when, in millisecond ticks.
     """
 
     def __init__(self, kind: str, heartbeat_s: int, encoding: int = result.B):
@@ -28,8 +32,8 @@ class Policy:
         self._on_change = kind == ON_CHANGE
         self._encoding = encoding
         self._heartbeat_ms = heartbeat_s * 1000
-        self._last = -1
-        self._published_ms = 0
+        self.last = -1
+        self.published_ms = 0
 
     def should_publish(self, byte: int, now_ms: int) -> bool:
         """Takes one decision and millisecond ticks; True when it is to be published."""
@@ -38,11 +42,11 @@ class Policy:
             key = byte & 0x8F
         if (
             self._all
-            or self._last < 0
-            or (self._on_change and key != self._last)
-            or (now_ms - self._published_ms) & _TICKS_MASK >= self._heartbeat_ms
+            or self.last < 0
+            or (self._on_change and key != self.last)
+            or (now_ms - self.published_ms) & _TICKS_MASK >= self._heartbeat_ms
         ):
-            self._last = key
-            self._published_ms = now_ms
+            self.last = key
+            self.published_ms = now_ms
             return True
         return False

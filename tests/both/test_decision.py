@@ -87,3 +87,31 @@ def test_fault_is_a_byte_and_clears_the_history():
 def test_refuses_k_and_n_out_of_range():
     for k, n in ((0, 1), (2, 1), (1, 16)):
         raises_kind(ValueError, Decision, result.A, k, n, 0, 65535, _LEVELS)
+
+
+def test_the_history_goes_on_in_another_object():
+    random = Random(4)
+    for n in (1, 3, 15):
+        one = Decision(result.A, (n + 1) // 2, n, 60, 65535, _LEVELS)
+        other = Decision(result.A, (n + 1) // 2, n, 60, 65535, _LEVELS)
+        other.step(9, 255, 0)
+        for _ in range(200):
+            assert other.restore(*one.history())
+            window = (random.below(4), random.bits(8), 0)
+            byte = one.step(*window)
+            assert other.step(*window) == byte
+            assert other.history() == one.history()
+
+
+def test_a_history_of_another_length_is_left_alone():
+    decision = Decision(result.A, 2, 3, 0, 65535, _LEVELS)
+    decision.step(1, 255, 0)
+    before = decision.history()
+    for at, votes, confidences in (
+        (0, b"", b""),
+        (0, b"12", b"12"),
+        (0, b"123", b"12"),
+        (3, b"123", b"123"),
+    ):
+        assert not decision.restore(at, votes, confidences)
+        assert decision.history() == before

@@ -25,6 +25,7 @@ def full(**changes):
     state.published = 0x8F
     state.link_failures = 3
     state.link_wait_s = 240
+    state.model = 0xDEADBEEF
     state.counters = [1, 2, 3, 4, 5, 6, 7]
     state.charge_uah = [10, 20, 30, 40, 50]
     state.charge_rest = [0, 1, 2, 3, retained.REST_END - 1]
@@ -58,11 +59,12 @@ def test_the_layout_is_the_one_of_the_spec():
     assert content[:6] == b"OBS\x1a\x01\x03"
     assert content[6:12] == b"\x07\x00\xd2\x04\x00\x00"
     assert content[24] == 0x8F and content[26] == 3 and content[27] == 2
-    assert content[32] == 1 and content[56] == 7, "counters"
-    assert content[60] == 10 and content[76] == 50, "charge"
-    assert content[104:107] == b"\x01\xff\x03" and content[119:122] == b"\x80\x00\xff"
-    assert content[134:136] == b"\x03\x00" and content[136:138] == b"\x06\x00"
-    assert len(content) == 136 + 48 + 4
+    assert content[32:36] == b"\xef\xbe\xad\xde"
+    assert content[36] == 1 and content[60] == 7, "counters"
+    assert content[64] == 10 and content[80] == 50, "charge"
+    assert content[108:111] == b"\x01\xff\x03" and content[123:126] == b"\x80\x00\xff"
+    assert content[138:140] == b"\x03\x00" and content[140:142] == b"\x06\x00"
+    assert len(content) == 140 + 48 + 4
 
 
 def test_a_field_that_does_not_fit_is_refused_both_ways():
@@ -74,6 +76,7 @@ def test_a_field_that_does_not_fit_is_refused_both_ways():
         {"next_seq": 1 << 32},
         {"uptime_s": 1 << 32},
         {"status_age_ms": -1},
+        {"model": 1 << 32},
         {"published": 256},
         {"published": 65536},
         {"link_failures": 256},
@@ -105,13 +108,13 @@ def test_wrong_states_are_refused_by_name():
     for at, value, code in (
         (0, 0, errors.RETAINED_MAGIC),
         (4, 2, errors.RETAINED_VERSION),
-        (134, 4, errors.RETAINED_SIZE),
-        (140, 0, errors.RETAINED_CRC),
+        (138, 4, errors.RETAINED_SIZE),
+        (144, 0, errors.RETAINED_CRC),
     ):
         bad = bytearray(good)
         bad[at] = value
         raises(code, retained.parse, bytes(bad))
-    for at, value in ((5, 2), (5, 16), (6, 0), (25, 1), (27, 3), (83, 255), (110, 1)):
+    for at, value in ((5, 2), (5, 16), (6, 0), (25, 1), (27, 3), (87, 255), (114, 1)):
         bad = bytearray(good)
         bad[at] = value
         raises(errors.RETAINED_RANGE, retained.parse, seal(bad))
@@ -128,7 +131,7 @@ def test_every_cut_and_every_changed_bit_is_refused():
         bad[bit >> 3] ^= 1 << (bit & 7)
         refused(bytes(bad))
     random = Random(5)
-    for length in (0, 12, 139, 140, 156, 500):
+    for length in (0, 12, 143, 144, 160, 500):
         for _ in range(50):
             refused(random.bytes(length))
 

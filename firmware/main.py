@@ -1,7 +1,9 @@
 """Starts the node.
 
-On the unix port: `micropython firmware/main.py [CONFIG.json]`, or the path in ONEBYTE_CONFIG. Its
-last line is a JSON object of counters. Exit status 2: one line says what is wrong.
+On a board: runs when it is imported, with /config.json. On the unix port:
+`micropython firmware/main.py [CONFIG.json]`, or the path in ONEBYTE_CONFIG. The last line of a
+node that ends is a JSON object of counters; Ctrl-C ends it. One line says what is wrong when it
+cannot start; then the exit status is 2, and on a board the prompt is there.
 """
 
 import json
@@ -9,26 +11,32 @@ import os
 import random
 import sys
 
-from board import Board
+import board as hardware
 
 from app import config as configuration
+from app import links
 from app.client import make_client
 from app.node import Node
 from app.uplink import Identity, Pace, Uplink
+from app.uplink_serial import SerialUplink
 from formats import errors
 
 
 def make_node(config, board):
     """Returns a node with its uplink."""
-    client = make_client(config)
-    prefix = "ob/%s/%s" % (config.tenant, config.device)
-    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=config.status_interval_s * 1000)
+    status_ms = config.status_interval_s * 1000
+    if board.write_line is None:
+        client = make_client(config)
 
     def make_uplink(node):
-        identity = Identity(prefix, node.meta, node.status)
+        if board.write_line is not None:
+            write = board.write_line
+            return SerialUplink(write, node.outbox, node.meta, node.status, status_ms)
+        identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
+        pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
         return Uplink(client, node.outbox, identity, pace, random.randint)
 
-    return Node(config, board, make_uplink)
+    return Node(config, board, make_uplink, links.make_link(config, board, random.randint))
 
 
 class Log:
@@ -38,8 +46,7 @@ class Log:
         self._node = node
         self._model_path = config.model_path
         self._broker = "%s:%d" % (config.broker_host, config.broker_port)
-        self._uplink_error = ""
-        self._custom_error = ""
+        self._told = {}
         self._flash_failed = False
 
     def tell_model(self) -> None:
@@ -50,25 +57,27 @@ class Log:
 
     def tell(self) -> None:
         """Prints what is new."""
-        error = self._node.uplink_error
-        if error != self._uplink_error:
-            self._uplink_error = error
-            print("onebyte node: broker %s: %s" % (self._broker, error))
-        if self._node.custom_error != self._custom_error:
-            self._custom_error = self._node.custom_error
-            print("onebyte node: custom features: %s" % self._custom_error)
-        if self._node.outbox.flash_errors and not self._flash_failed:
+        node = self._node
+        self._tell_change("sensor", node.source_error)
+        self._tell_change("network", node.link_error)
+        self._tell_change("broker " + self._broker, node.uplink_error)
+        if node.outbox.flash_errors and not self._flash_failed:
             self._flash_failed = True
             print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")
 
+    def _tell_change(self, what, error) -> None:
+        if error != self._told.get(what, ""):
+            self._told[what] = error
+            print("onebyte node: %s: %s" % (what, error or "works again"))
 
-def run(node, board, log) -> None:
-    """Runs the node until a replay is over; a board's node never ends."""
+
+def run(node, log) -> None:
+    """Runs the node until a replay is over or Ctrl-C comes."""
     try:
         while not node.done:
             if not node.step():
                 log.tell()
-                board.idle()
+                node.idle()
     except KeyboardInterrupt:
         pass
     node.close()
@@ -82,16 +91,18 @@ def main() -> int:
         path = sys.argv[1]
     try:
         config = configuration.load(path or "config.json")
-        board = Board(config)
+        board = hardware.Board(config)
         node = make_node(config, board)
     except (errors.OnebyteError, OSError) as error:
         print("onebyte node:", error)
         return 2
     log = Log(node, config)
     log.tell_model()
-    run(node, board, log)
+    run(node, log)
     print(json.dumps(node.summary()))
     return 0
 
 
-sys.exit(main())
+_status = main()
+if hardware.IS_PROCESS:
+    sys.exit(_status)

@@ -3,13 +3,12 @@
 import os
 import time
 
+import obchoice
+
 from drivers.replay import Replay
 from formats import errors
 
-try:
-    import obkernels as kernels
-except ImportError:
-    import obtwin as kernels  # type: ignore[no-redef]
+IS_PROCESS = True  # a node that ends leaves an exit status
 
 IDLE_MS = 1
 
@@ -51,6 +50,14 @@ class Files:
     mkdir = staticmethod(os.mkdir)
 
 
+def make_power():
+    """Returns None: a process does not sleep for its battery's sake."""
+
+
+def make_retained():
+    """Returns None: a process has no deep sleep."""
+
+
 class Board:
     """What a node needs from the world.
 
@@ -62,12 +69,28 @@ class Board:
         files: filesystem of the outbox.
         kernels: the native module, or its twin.
         source: the driver.
+        ppp: `network.PPP` of a board whose network is that, else None.
+        radio: interface of a board with Wi-Fi, see `boards/wifi_radio.py`, else None.
+        wifi_store: with `radio`, where it remembers: `read()`, `write(content)`.
+        write_line: on a board without any network, takes the lines of `app.uplink_serial`.
+        power: None, or what the chip can do about its power, see `boards/chip.py`.
+        retained: None, or memory that deep sleep leaves alone: `read()`, `write(content)`.
+        currents_ua: known currents by phase.
 
     Raises:
         OnebyteError: no recording is configured, it cannot be opened, or is none.
     """
 
+    ppp = None
+    radio = None
+    wifi_store = None
+    write_line = None
+
     def __init__(self, config):
+        if config.sensor != "replay":
+            raise errors.OnebyteError(
+                errors.CONFIG_RANGE, "sensor: replay, not %r: a PC has no sensor" % config.sensor
+            )
         if not config.replay_path:
             raise errors.OnebyteError(
                 errors.CONFIG_MISSING, "replay_path is required: a PC has no sensor"
@@ -75,7 +98,10 @@ class Board:
         self._model_path = config.model_path
         self.clock = Clock()
         self.files = Files()
-        self.kernels = kernels
+        self.kernels = obchoice.choose(print)
+        self.power = make_power()
+        self.retained = make_retained()
+        self.currents_ua = {}
         try:
             file = open(config.replay_path, "rb")
         except OSError as error:
@@ -91,6 +117,6 @@ class Board:
         except OSError:
             return b""
 
-    def idle(self) -> None:
-        """Sleeps until there may be something to do."""
-        self.clock.sleep_ms(IDLE_MS)
+    def idle(self, duration_ms: int) -> None:
+        """Sleeps, at most so long: a replay's end has to be seen."""
+        self.clock.sleep_ms(min(duration_ms, IDLE_MS))

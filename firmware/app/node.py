@@ -19,7 +19,10 @@ class Node:
         config: Config.
         board: the board, see `boards/unix/board.py`.
         make_uplink: called with this node when outbox, `meta` and `status` are there; returns the
-            uplink: `step(now_ms)`, `connects`, `last_error`, `close()`.
+            uplink: `step(now_ms)`, `rest_ms(now_ms)`, `wait(duration_ms)`, `connects`, `failures`,
+            `last_error`, `close()`.
+        link: None where the network is always there, else what brings it up: `step(now_ms)` says
+            whether it is up, `rest_ms(now_ms)`, `doubt()`, `connects`, `last_error`, `close()`.
 
     Attributes:
         outbox: Outbox.
@@ -27,8 +30,12 @@ class Node:
         model_error: OnebyteError that refused the model, or None.
     """
 
-    def __init__(self, config, board, make_uplink):
+    def __init__(self, config, board, make_uplink, link=None):
         self._config = config
+        self._board = board
+        self._link = link
+        self._link_is_up = link is None
+        self._n_doubts = 0
         self._clock = board.clock
         self._source = board.source
         self._kernels_name = board.kernels.__name__
@@ -70,6 +77,16 @@ class Node:
         return self._uplink.last_error
 
     @property
+    def link_error(self) -> str:
+        """Why there is no network, for people; empty: there is one, or none was tried yet."""
+        return self._link.last_error if self._link else ""
+
+    @property
+    def source_error(self) -> str:
+        """How the sensor fails, for people; empty: it works."""
+        return self._sensing.source_error
+
+    @property
     def custom_error(self) -> str:
         """How custom.py last failed, for people; empty: it has not."""
         return self._sensing.custom_error
@@ -79,6 +96,8 @@ class Node:
         values = self._status.values(self._uplink.connects)
         values["model_error"] = str(self.model_error) if self.model_error else ""
         values["uplink_error"] = self.uplink_error
+        values["link_error"] = self.link_error
+        values["source_error"] = self.source_error
         values["custom_error"] = self.custom_error
         values["kernels"] = self._kernels_name
         values["overruns"] = self._source.overruns
@@ -103,7 +122,7 @@ class Node:
             clock.read()
             self.outbox.append(byte, clock.quality, clock.time_s, clock.time_ms)
         self._status.tick(now_ms)  # before the uplink, whose status reads the clock anew
-        self._uplink.step(now_ms)
+        self._step_network(now_ms)
         self._save(now_ms)
         if byte != sensing.IDLE:
             self._has_garbage = True
@@ -114,10 +133,46 @@ class Node:
             gc.collect()
         return False
 
+    def rest_ms(self) -> int:
+        """Returns how long nothing needs doing after a step that returned False."""
+        now_ms = self._clock.ticks_ms()
+        rest_ms = self._sensing.rest_ms()
+        if self._link is not None:
+            rest_ms = min(rest_ms, self._link.rest_ms(now_ms))
+        if self._link_is_up:
+            rest_ms = min(rest_ms, self._uplink.rest_ms(now_ms))
+        if self.outbox.unsaved:
+            unsaved_ms = (now_ms - self._saved_ms) & _TICKS_MASK
+            rest_ms = min(rest_ms, self._config.outbox_flush_s * 1000 - unsaved_ms)
+        return max(0, rest_ms)
+
+    def idle(self) -> None:
+        """Sleeps until there may be something to do."""
+        rest_ms = self.rest_ms()
+        if not (self._link_is_up and self._uplink.wait(rest_ms)):
+            self._board.idle(rest_ms)
+
     def close(self) -> None:
-        """Saves what is in RAM and leaves the broker."""
+        """Saves what is in RAM, leaves the broker and the network."""
         self.outbox.flush()
         self._uplink.close()
+        if self._link is not None:
+            self._link.close()
+
+    def _step_network(self, now_ms: int) -> None:
+        link = self._link
+        if link is None:
+            self._uplink.step(now_ms)
+            return
+        is_up = link.step(now_ms)
+        if is_up:
+            self._uplink.step(now_ms)
+            if self._uplink.failures != self._n_doubts:
+                self._n_doubts = self._uplink.failures
+                link.doubt()
+        elif self._link_is_up:
+            self._uplink.close()
+        self._link_is_up = is_up
 
     def _save(self, now_ms: int) -> None:
         if not self.outbox.unsaved:

@@ -34,7 +34,8 @@ def rest_ms(source, missing_rows: int) -> int:
     """
     half = source.fifo_rows // 2
     n_rows = min(missing_rows, half) if half else missing_rows
-    duration_ms = (max(1, n_rows) * _MILLIONTHS + source.rate_mhz - 1) // source.rate_mhz
+    rate_mhz = getattr(source, "pace_mhz", 0) or source.rate_mhz  # a replay has its own pace
+    duration_ms = (max(1, n_rows) * _MILLIONTHS + rate_mhz - 1) // rate_mhz
     return min(duration_ms, _LONGEST_REST_MS)
 
 

@@ -8,6 +8,7 @@ batch or an anchor, a live byte. docs/SPEC.md, "Delivery", says what goes out as
 import time
 
 from app import epoch as boot
+from app.backoff import Backoff
 from formats import batch, errors, messages
 
 _NOTHING = 0  # what is in flight
@@ -17,7 +18,7 @@ _STATUS = 3
 _RECORDS = 4  # a batch or an anchor
 _BYTE = 5
 
-_MAX_DOUBLINGS = 16
+_OPEN_REST_MS = 1000  # deadlines and keepalive are looked at so often; what arrives wakes anyway
 
 
 class Identity:
@@ -98,8 +99,7 @@ class Uplink:
         self._bad_commands = 0
         self.last_error = ""
         self.reason = 0
-        self._attempt = 0
-        self._retry_at = None  # None: at once
+        self._backoff = Backoff(pace.base_ms, pace.cap_ms, randint)
         self._begin()
         client.set_last_will(self._status_topic, messages.WILL, True, 1)
         client.set_callback(self._on_command)
@@ -128,7 +128,7 @@ class Uplink:
         try:
             if not self._client.is_closed:
                 self._client.poll()
-            elif self._retry_at is None or time.ticks_diff(now_ms, self._retry_at) >= 0:
+            elif not self._backoff.left_ms(now_ms):
                 self._client.connect_start()
             if self._client.is_open and not self._client.awaits:
                 self._settle(now_ms)
@@ -138,6 +138,26 @@ class Uplink:
         except errors.OnebyteError as error:
             self._refused(now_ms, error)
 
+    def rest_ms(self, now_ms: int) -> int:
+        """Returns how long `step` has nothing to do unless something arrives."""
+        if not self._client.is_closed:
+            return _OPEN_REST_MS
+        return self._backoff.left_ms(now_ms)
+
+    def wait(self, duration_ms: int) -> bool:
+        """Sleeps at most so long, until something arrives.
+
+        Returns:
+            False, at once, while there is no connection from which something could.
+        """
+        if self._client.is_closed:
+            return False
+        try:
+            self._client.wait(duration_ms)
+        except OSError:
+            pass  # the next step finds the same and reports it
+        return True
+
     def close(self) -> None:
         """Leaves without a goodbye, so that the broker itself publishes the last will."""
         self._client.close()
@@ -145,22 +165,20 @@ class Uplink:
 
     def _failed(self, now_ms, error):
         self.failures += 1
-        # Full jitter: a fleet whose broker comes back must not return in step.
-        ceiling = min(self._pace.cap_ms, self._pace.base_ms << self._attempt)
-        self._attempt = min(self._attempt + 1, _MAX_DOUBLINGS)
-        self._pause(now_ms, self._randint(0, ceiling), error)
+        self._end(error)
+        self._backoff.failed(now_ms)
 
     def _refused(self, now_ms, error):
         self.refusals += 1
         self.reason = error.code
         half = self._pace.refused_ms // 2
-        self._pause(now_ms, half + self._randint(0, half), error)
+        self._end(error)
+        self._backoff.pause(now_ms, half + self._randint(0, half))
 
-    def _pause(self, now_ms, pause_ms, error):
+    def _end(self, error):
         self.last_error = str(error)
         self._client.close()
         self._begin()
-        self._retry_at = time.ticks_add(now_ms, pause_ms)
 
     def _settle(self, now_ms):
         """The broker has confirmed what was in flight, or has just let us in."""
@@ -176,7 +194,7 @@ class Uplink:
             self._status_at = time.ticks_add(now_ms, self._pace.status_ms)
             self.online = True
             self.reason = 0
-            self._attempt = 0
+            self._backoff.reset()
         elif kind and self._last:
             self._outbox.acked(*self._last)
 

@@ -19,6 +19,7 @@ class Replay:
     Attributes:
         n_channels: values in a row.
         rate_mhz: sample rate of the recording in millihertz.
+        pace_mhz: rows that come in a second, in thousandths; 0: as many as are asked for.
         fifo_rows: as given.
         overruns: how often rows were lost because the reads came too late.
         gaps: how often time jumped before the rows of the last read. A read ends where a segment
@@ -37,7 +38,7 @@ class Replay:
         self.gaps = 0
         self.done = False
         self._clock = clock
-        self._rate = int(self.rate_mhz * speed)
+        self.pace_mhz = int(self.rate_mhz * speed)
         self._paced = speed > 0
         self.fifo_rows = fifo_rows
         self._due = 0  # millionths of rows that were sampled and not read
@@ -76,7 +77,7 @@ class Replay:
     def _advance(self) -> None:
         now_ms = self._clock.ticks_ms()
         if self._last_ms >= 0:
-            self._due += ((now_ms - self._last_ms) & _TICKS_MASK) * self._rate
+            self._due += ((now_ms - self._last_ms) & _TICKS_MASK) * self.pace_mhz
         self._last_ms = now_ms
 
     def _lose(self, room, n_rows: int) -> None:

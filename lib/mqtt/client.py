@@ -196,6 +196,10 @@ class Client(MQTTClient):
         """Go on with everything that goes on without waiting: `Session.poll`."""
         return self._session.poll(self._deliver)
 
+    def wait(self, timeout_ms):
+        """Sleep until poll() has something to do, at most `timeout_ms`; not while closed."""
+        self._session.wait(timeout_ms)
+
     def ping(self):
         """Ask for a sign of life now; keepalive does so by itself in every wait and poll()."""
         self._session.ping()

@@ -118,8 +118,12 @@ class Session:
 
     def turn(self, deliver):
         """Wait a moment, at most 50 ms, then poll."""
-        self._link.wait(_SLICE_MS, self.state == CONNECTING or self._out is not None)
+        self.wait(_SLICE_MS)
         return self.poll(deliver)
+
+    def wait(self, timeout_ms):
+        """Wait until poll() has something to do, at most `timeout_ms`; knows no deadlines."""
+        self._link.wait(timeout_ms, self.state == CONNECTING or self._out is not None)
 
     def poll(self, deliver):
         """Do whatever can be done without waiting, and check the deadlines.

@@ -16,6 +16,7 @@ const FIRST_TIMEOUT_NANOS = 1e9;
 const LONGEST_TIMEOUT_NANOS = 8e9;
 const MOST_TIMEOUTS = 12;
 const LINGER_NANOS = 2e9;
+const ABANDONED_NANOS = 120e9;
 const MOST_QUEUED = 65536;
 
 /** Ends a guest's connection and passes its bytes on. */
@@ -35,13 +36,15 @@ export class Connection {
     this._socket = socket;
     this._receiveNext = (syn.seq + 1) >>> 0;
     this._guestEnded = false;
+    this._told = WINDOW;
     this._unacked = Math.floor(net.clock.nanos / 4000) >>> 0; // sequence number, RFC 9293 3.4.1
     this._sendNext = this._unacked;
+    this._highest = this._unacked; // of all that was ever sent
     this._sendWindow = syn.window;
     this._size = Math.min(syn.size ?? DEFAULT_SIZE, OWN_SIZE);
     this._queue = Buffer.alloc(0); // from _unacked on, once open
     this._hostEnded = false;
-    this._endSent = false;
+    this._endAcked = false;
     this._nTimeouts = 0;
     this._alarm = net.clock.createAlarm(() => this._timedOut());
     this._listen();
@@ -52,7 +55,6 @@ export class Connection {
     socket.on('connect', () => this._connected());
     socket.on('data', (data) => this._fromHost(data));
     socket.on('end', () => this._hostEnds());
-    socket.on('drain', () => this._drained());
     socket.on('error', () => this.reset());
     this._net.traffic.asked(this);
   }
@@ -75,14 +77,35 @@ export class Connection {
     }
   }
 
-  /** Close without a word to the guest: its link is gone. */
+  /** Close without a word to the guest: it has reset the connection, or is given up. */
   drop() {
-    if (this.state === 'closed') return;
+    if (this._close()) this._socket.resetAndDestroy();
+  }
+
+  /**
+   * The guest's link is gone. The server cannot know: its end stays open until it gives up itself,
+   * or until the time in which TCP would.
+   */
+  abandon() {
+    if (!this._close()) return;
+    const socket = this._socket;
+    for (const event of ['connect', 'data', 'end', 'error']) socket.removeAllListeners(event);
+    for (const event of ['end', 'error']) socket.on(event, () => socket.destroy());
+    socket.resume();
+    this._net.clock.createAlarm(() => socket.destroy()).schedule(ABANDONED_NANOS);
+  }
+
+  _end() {
+    if (this._close()) this._socket.destroy(); // both directions have ended
+  }
+
+  _close() {
+    if (this.state === 'closed') return false;
     this.state = 'closed';
     this._alarm.cancel();
-    this._socket.destroy();
     this._net.traffic.settled(this);
     this._net.closed(this);
+    return true;
   }
 
   /** Refuse or abort: the guest is told. */
@@ -100,6 +123,7 @@ export class Connection {
 
   _send(segment) {
     const whole = { ack: this._receiveNext, window: this._window, ...segment };
+    this._told = whole.window;
     this._net.send(packSegment(this.server, this.guest, whole));
   }
 
@@ -110,7 +134,7 @@ export class Connection {
   _connected() {
     this._net.traffic.settled(this);
     this.state = 'accepting';
-    this._sendNext = (this._unacked + 1) >>> 0;
+    this._sent(1);
     this._sendSyn();
     this._startTimer();
   }
@@ -143,18 +167,27 @@ export class Connection {
       const data = this._queue.subarray(nInFlight, nInFlight + Math.min(this._size, room));
       if (room <= 0 || !data.length) break;
       this._sendData(this._sendNext, data);
-      this._sendNext = (this._sendNext + data.length) >>> 0;
+      this._sent(data.length);
     }
     if (this._hostEnded && !this._endSent && this._nInFlight === this._queue.length) {
-      this._endSent = true;
       this._send({ seq: this._sendNext, flags: FIN | ACK });
-      this._sendNext = (this._sendNext + 1) >>> 0;
+      this._sent(1);
     }
     if (this._sendNext !== this._unacked || this._queue.length) this._startTimer();
   }
 
+  _sent(length) {
+    this._sendNext = (this._sendNext + length) >>> 0;
+    if (distance(this._sendNext, this._highest) > 0) this._highest = this._sendNext;
+  }
+
+  /** Our FIN counts one beyond the last byte. */
+  get _endSent() {
+    return this._endAcked || distance(this._sendNext, this._unacked) > this._queue.length;
+  }
+
   get _nInFlight() {
-    return distance(this._sendNext, this._unacked) - (this._endSent ? 1 : 0);
+    return Math.min(distance(this._sendNext, this._unacked), this._queue.length);
   }
 
   _sendData(seq, data) {
@@ -163,7 +196,7 @@ export class Connection {
 
   _takeAck(segment) {
     const nAcked = distance(segment.ack, this._unacked);
-    if (distance(segment.ack, this._sendNext) > 0) {
+    if (distance(segment.ack, this._highest) > 0) {
       this._acknowledge();
       return;
     }
@@ -177,10 +210,12 @@ export class Connection {
     this._alarm.cancel();
     this._nTimeouts = 0;
     this._unacked = (this._unacked + nAcked) >>> 0;
+    if (distance(this._unacked, this._sendNext) > 0) this._sendNext = this._unacked;
     if (this.state === 'accepting') {
       this.state = 'open';
     } else {
-      this._queue = this._queue.subarray(nAcked); // a FIN counts one beyond the end
+      if (nAcked > this._queue.length) this._endAcked = true;
+      this._queue = this._queue.subarray(nAcked);
       if (this._queue.length <= MOST_QUEUED) this._socket.resume();
     }
   }
@@ -193,8 +228,9 @@ export class Connection {
 
   /** The guest did not confirm in time: send the first unconfirmed segment again. */
   _timedOut() {
-    this._alarm.scheduled = false;
-    if (this.state === 'lingering' || ++this._nTimeouts > MOST_TIMEOUTS) {
+    if (this.state === 'lingering') this._end();
+    if (this.state === 'closed') return;
+    if (++this._nTimeouts > MOST_TIMEOUTS) {
       this.drop();
       return;
     }
@@ -203,11 +239,10 @@ export class Connection {
       this._sendSyn();
     } else {
       // Back to what the guest has confirmed. One byte where its window is closed, as a probe.
-      this._endSent = false;
       this._sendNext = this._unacked;
       const data = this._queue.subarray(0, Math.min(this._size, Math.max(1, this._sendWindow)));
       if (data.length) this._sendData(this._unacked, data);
-      this._sendNext = (this._unacked + data.length) >>> 0;
+      this._sent(data.length);
       this._flush();
     }
     this._startTimer();
@@ -230,7 +265,7 @@ export class Connection {
   _pass(data) {
     if (!data.length) return;
     this._receiveNext = (this._receiveNext + data.length) >>> 0;
-    this._socket.write(Buffer.from(data));
+    this._socket.write(Buffer.from(data), () => this._written());
     this._net.traffic.asked(this);
   }
 
@@ -241,14 +276,15 @@ export class Connection {
     this._net.traffic.asked(this);
   }
 
-  /** The host has taken what waited: a guest that saw a small window must hear of it. */
-  _drained() {
-    if (this.state === 'open') this._acknowledge();
+  /** The host has taken something: a guest that saw a small window must hear of it. */
+  _written() {
+    if (this.state === 'open' && this._told < OWN_SIZE && this._window >= WINDOW / 2) {
+      this._acknowledge();
+    }
   }
 
   _finishIfDone() {
-    const ours = this._endSent && this._unacked === this._sendNext;
-    if (this.state === 'open' && this._guestEnded && ours) {
+    if (this.state === 'open' && this._guestEnded && this._endAcked) {
       this.state = 'lingering';
       this._alarm.schedule(LINGER_NANOS);
     }

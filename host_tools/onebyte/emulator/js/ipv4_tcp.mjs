@@ -58,8 +58,8 @@ export class Internet {
   }
 
   /** Forget all connections without a word: the guest's link is gone. */
-  drop() {
-    for (const connection of [...this._connections.values()]) connection.drop();
+  abandon() {
+    for (const connection of [...this._connections.values()]) connection.abandon();
   }
 
   _refuse(packet, code) {

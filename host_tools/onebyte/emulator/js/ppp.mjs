@@ -93,7 +93,7 @@ export class Link {
     };
     const send = (packet) => this._pass(() => this._peer.sendPacket(packet));
     this._internet = new Internet(internet, clock, send, this.pacer);
-    this._peer.onDown = () => this._internet.drop();
+    this._peer.onDown = () => this._internet.abandon();
     this._bytes = { from: 0 };
     for (const { at_ms: atMs, ...outage } of options.outages) {
       board.at(atMs * 1e6, () => this.outage(outage));

@@ -202,7 +202,7 @@ def _argument_text(parsed: model.Model, op: int, arg0: int, arg1: int, names: li
     if kind == features_table.FREQUENCY:
         return _range_text(arg0 * rate_hz / 65536, arg0 * rate_hz / 65536, "Hz")
     if kind == features_table.OUTPUT:
-        return f"output {arg0} of custom.py"
+        return f"output {arg0}"
     return ""
 
 

@@ -15,7 +15,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix
-.PHONY: test-native fuzz fuzz-long powercut powercut-full bench clean
+.PHONY: test-native fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
 bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain MicroPython
 	@$(MAKE) --no-print-directory natmod
 	$(BIN)/python tests/bench/bench.py
+
+bench-xtensa: $(DEV_VENV)  ## Count the instructions of the ESP32-S3's code under QEMU and compare with the baseline
+	@$(BIN)/python tests/bench/xtensa/instructions.py
 
 clean:  ## Remove what was built; .venv and the download cache stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

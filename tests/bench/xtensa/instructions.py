@@ -4,11 +4,11 @@
 
 Prints `instructions NAME N` for xtensawin, what a call costs on average: feature_* and stream_*
 are features_into for one window of 128 samples with nothing else in the program, fft_* the
-transform alone, spectrum_* features_into around it, features and predict_* the exercise model's calls,
-window_to_class both, load_model the constructor with its check. votes_* is the C function below
-predict_into, and emlearn_* emlearn's for the same forest and vectors. Counted is what stands in
-the module: a count is no cycle, and memory, caches and window overflows are not in it. `info ARCH
-NAME N` says the same of the other chips.
+transform alone, spectrum_* features_into around it, features and predict_* the exercise model's
+calls, window_to_class both, load_model the constructor with its check. votes_* is the C function
+below predict_into, and emlearn_* emlearn's for the same forest and vectors. Counted is what stands
+in the module: a count is no cycle, and memory, caches and window overflows are not in it. `info
+ARCH NAME N` says the same of the other chips.
 
 The figures go to build/bench/xtensa.json. The exit status is 1 when one of xtensawin is more than
 3 % worse than in tests/bench/xtensa/baseline.json; --update writes that file.

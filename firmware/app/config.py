@@ -41,6 +41,13 @@ KEYS: dict = {
     "outbox_segment_records": (_INT, 64, 1, 1024),
     "outbox_full": (_CHOICE, "drop_oldest", ("drop_oldest", "drop_newest")),
     "outbox_flush_s": (_INT, 60, 1, 86400),
+    "sleep": (_CHOICE, "never", ("never", "auto", "light", "deep")),
+    "wake_interval_s": (_INT, 0, 0, 86400),
+    "wake_windows": (_INT, 1, 1, 1000),
+    "awake_budget_ms": (_INT, 20000, 1000, 3600000),
+    "watchdog_ms": (_INT, 8000, 0, 8388),
+    "brownout_mv": (_INT, 0, 0, 20000),
+    "safe_boot_ms": (_INT, 2000, 0, 60000),
     "sensor": (
         _CHOICE,
         "replay",
@@ -160,6 +167,12 @@ def _check(key: str, value) -> None:
 def _check_together(config) -> None:
     if config.sample_low >= config.sample_high:
         _refuse_range("sample_low", "less than sample_high", config.sample_low)
+    if config.sleep == "never" and config.wake_interval_s:
+        _refuse_range("wake_interval_s", "0 where sleep is never", config.wake_interval_s)
+    if config.sleep == "deep" and not config.wake_interval_s:
+        _refuse_range("wake_interval_s", "at least 1 where sleep is deep", 0)
+    if 0 < config.watchdog_ms < 1000:
+        _refuse_range("watchdog_ms", "0, or at least 1000", config.watchdog_ms)
     if config.outbox_records < config.outbox_ram_records:
         _refuse_range("outbox_records", "at least outbox_ram_records", config.outbox_records)
     if config.broker_tls and not config.broker_ca_path:

@@ -49,6 +49,8 @@ _MAX_COUNT = 255
 _LINK_WAIT_S = 60
 _LONGEST_LINK_WAIT_S = 3600
 _MAX_DOUBLINGS = 12
+_SESSION_FAILURES = 2  # a third attempt at once costs as much as one an hour later
+_LASTED_MS = 60000
 
 
 def mode(sleep: str, interval_s: int, can_light: bool, can_deep: bool, deep_pays: bool) -> int:
@@ -113,15 +115,16 @@ def wants_link(n_queued: int, is_status_due: bool, wait_s: int) -> bool:
     return wait_s <= 0 and (n_queued > 0 or is_status_due)
 
 
-def keeps_link(open_ms: int, budget_ms: int, is_done: bool) -> bool:
+def keeps_link(open_ms: int, budget_ms: int, is_done: bool, n_failures: int) -> bool:
     """Returns whether a link that was opened on demand stays open.
 
     Args:
         open_ms: since it was asked for.
         budget_ms: the longest time for it.
         is_done: the broker has confirmed all there was.
+        n_failures: attempts that failed meanwhile.
     """
-    return not is_done and open_ms < budget_ms
+    return not is_done and open_ms < budget_ms and n_failures < _SESSION_FAILURES
 
 
 def link_pause_s(failures: int, interval_s: int, roll: int) -> int:
@@ -189,6 +192,11 @@ def count_start(cause: str, early_ends: int) -> int:
     return 0 if cause == WOKE else min(early_ends + 1, _MAX_COUNT)
 
 
+def has_lasted(up_ms: int) -> bool:
+    """Returns whether a boot is no early end any more."""
+    return up_ms >= _LASTED_MS
+
+
 def safe_boot_ms(cause: str, early_ends: int, configured_ms: int) -> int:
     """Returns how long the start waits for Ctrl-C on the serial port.
 
@@ -202,6 +210,17 @@ def safe_boot_ms(cause: str, early_ends: int, configured_ms: int) -> int:
     if early_ends < _EARLY_ENDS:
         return configured_ms
     return min(_MAX_WINDOW_MS, max(_LOOP_WINDOW_MS, configured_ms * _LOOP_FACTOR))
+
+
+def keeps_state(is_kept: bool, n_unsaved: int, can_light: bool) -> bool:
+    """Returns whether a deep sleep may begin; otherwise the sleep is a light one.
+
+    Args:
+        is_kept: the state was written.
+        n_unsaved: records that only RAM and that state hold.
+        can_light: whether the board has a light sleep.
+    """
+    return is_kept or not (n_unsaved > 0 or can_light)
 
 
 def may_resume(cause: str, is_asleep: bool, epoch: int, flash_epoch: int) -> bool:

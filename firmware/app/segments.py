@@ -38,6 +38,7 @@ class Segments:
         waiting: records that are neither acknowledged nor dropped.
         corrupt: segments that were cut off at a damaged record.
         lost: waiting records given up because they could not be read any more.
+        may_write: function without arguments, False: files are removed later; None: always.
     """
 
     def __init__(self, files, path: str, segment_records: int):
@@ -54,6 +55,7 @@ class Segments:
         self.corrupt = 0
         self.lost = 0
         self.flash_errors = 0
+        self.may_write = None
 
     def recover(self) -> None:
         """Finds what is on flash. Everything valid waits again, acknowledged before or not."""
@@ -283,6 +285,9 @@ class Segments:
         self._remove(number)
 
     def _remove(self, number: int) -> None:
+        if self.may_write is not None and not self.may_write():
+            self._remove_later.append(number)
+            return
         try:
             self._files.remove(self._name(number))
         except OSError as error:

@@ -70,7 +70,7 @@ def test_refuses_values_beyond_the_range_and_names_it():
         elif spec[0] in ("text", "name"):
             _refused(errors.CONFIG_RANGE, **{key: "a" * (spec[3] + 1)})
         elif spec[0] == "choice":
-            assert spec[2][0] in _refused(errors.CONFIG_RANGE, **{key: "never"})
+            assert spec[2][0] in _refused(errors.CONFIG_RANGE, **{key: "nosuch"})
     _refused(errors.CONFIG_TYPE, replay_speed=0.5)
     _refused(errors.CONFIG_RANGE, broker_user="ü" * 128)
 
@@ -85,6 +85,14 @@ def test_refuses_values_that_do_not_fit_together():
     assert "outbox_records" in _refused(errors.CONFIG_RANGE, outbox_records=31)
     assert "broker_ca_path" in _refused(errors.CONFIG_MISSING, broker_tls=True)
     config.Config(_with(broker_tls=True, broker_ca_path="ca.der"))
+
+
+def test_sleep_and_its_cycle_fit_together():
+    assert "wake_interval_s" in _refused(errors.CONFIG_RANGE, wake_interval_s=60)
+    assert "wake_interval_s" in _refused(errors.CONFIG_RANGE, sleep="deep")
+    assert "watchdog_ms" in _refused(errors.CONFIG_RANGE, watchdog_ms=999)
+    for sleep, interval_s in (("never", 0), ("light", 0), ("auto", 0), ("auto", 60), ("deep", 1)):
+        config.Config(_with(sleep=sleep, wake_interval_s=interval_s, watchdog_ms=0))
 
 
 def test_addresses_are_four_numbers():

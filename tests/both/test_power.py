@@ -81,7 +81,9 @@ def test_the_radio_stays_off_without_a_reason():
 def test_a_link_ends_when_it_is_done_or_too_long():
     for open_ms in (0, 999, 1000, 1001):
         for done in BOOLS:
-            assert power.keeps_link(open_ms, 1000, done) == (not done and open_ms < 1000)
+            for n_failures in (0, 1, 2, 3):
+                keeps = power.keeps_link(open_ms, 1000, done, n_failures)
+                assert keeps == (not done and open_ms < 1000 and n_failures < 2)
 
 
 def test_pauses_of_the_radio_grow_up_to_an_hour():
@@ -154,6 +156,19 @@ def test_the_window_of_a_safe_boot():
                 else:
                     assert 10000 <= got <= 60000 and got >= configured_ms, "a loop can be stopped"
     assert power.safe_boot_ms("watchdog", 3, 2000) == 20000
+
+
+def test_a_boot_lasts_after_a_minute():
+    for up_ms in (0, 59999, 60000, 1 << 29):
+        assert power.has_lasted(up_ms) == (up_ms >= 60000)
+
+
+def test_deep_sleep_takes_no_record_along_that_nobody_keeps():
+    for kept in BOOLS:
+        for n_unsaved in (0, 1, 32):
+            for can_light in BOOLS:
+                deep = power.keeps_state(kept, n_unsaved, can_light)
+                assert deep == (kept or (n_unsaved == 0 and not can_light))
 
 
 def test_numbers_go_on_only_over_an_unbroken_sleep():

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from ca import Ca
 from command_line import assert_refused, onebyte, onebyte_process
 from mqtt_process import need_mosquitto
 
 from onebyte.arguments import PASSWORD_VARIABLE
 from onebyte.simulation.broker import Broker, TlsFiles
+from onebyte.simulation.certificates import Ca
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from bad_broker import BadBroker, Peer
-from ca import Ca
 from mqtt_process import Report, need_mosquitto, probe_ours
 
 from onebyte.simulation.broker import Broker, TlsFiles
+from onebyte.simulation.certificates import Ca
 
 HOST = "broker.test"
 LIMITS = {"connect_ms": 20000, "read_ms": 10000, "write_ms": 10000}  # the machine may be slow

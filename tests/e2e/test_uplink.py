@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from bad_broker import BadBroker, Peer
-from ca import Ca
 from mqtt_process import need_mosquitto, probe_ours
 from paho.mqtt import publish
 from uplink_process import FirmwareNode, Host, UplinkNode
 
 from onebyte.simulation.broker import Broker, TlsFiles
+from onebyte.simulation.certificates import Ca
 
 
 @pytest.mark.parametrize(("kind", "count"), [("mosquitto", 2000), ("amqtt", 300)])

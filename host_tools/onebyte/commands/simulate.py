@@ -66,7 +66,7 @@ def command(
         parts, took_s = simulate.run(plan, scripts, address, Path(folder))
     for part in parts:
         if part.lost or part.wrong:
-            click.echo(f"{part.node.options.device}: {playback.summary([part])}")
+            click.echo(f"{part.node.name}: {playback.summary([part])}")
     click.echo(f"kernels on the nodes: {device.describe_kernels(parts[0].report)}; {took_s:.1f} s")
     click.echo(f"simulate: nodes={nodes} {playback.summary(parts)}")
     return 0 if all(part.lost == part.wrong == 0 for part in parts) else 1

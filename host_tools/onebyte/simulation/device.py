@@ -84,6 +84,16 @@ class Node:
         (folder / "config.json").write_text(json.dumps(options.config(), indent=1))
 
     @property
+    def name(self) -> str:
+        """Its device name in the topics."""
+        return self.options.device
+
+    @property
+    def speed(self) -> int:
+        """How much faster than real time it plays; 0 as fast as it can."""
+        return self.options.speed
+
+    @property
     def log(self) -> Path:
         """What the process printed."""
         return self.folder / "node.log"

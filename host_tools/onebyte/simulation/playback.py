@@ -3,20 +3,52 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from onebyte.receiver.link import Link
 from onebyte.receiver.monitor import Decision, Monitor, Note
-from onebyte.simulation.device import Node
 from onebyte.simulation.script import Script
 
-__all__ = ["Part", "play", "summary"]
+__all__ = ["Part", "Player", "play", "summary"]
 
 _FIRST_EPOCH = 1
 _POLL_S = 0.05
 _GRACE_S = 5.0  # for the last bytes of nodes that have ended
 _START_S = 60.0
 _SLOWEST_WINDOW_S = 1.0  # without the native module, on a busy machine
+
+
+class Player(Protocol):
+    """A device that plays a script: a process of the unix port, or an emulated board."""
+
+    @property
+    def name(self) -> str:
+        """Its device name in the topics."""
+
+    @property
+    def speed(self) -> int:
+        """How much faster than real time it plays; 0 as fast as it can."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its files."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+
+    def start(self) -> None:
+        """Boot."""
+
+    def stop(self) -> None:
+        """End it. May be called twice."""
+
+    def remove(self) -> None:
+        """Remove its folder."""
+
+    def report(self) -> dict[str, Any]:
+        """Return the counters that it told at its end; raises UserError when it failed."""
 
 
 @dataclass
@@ -29,7 +61,7 @@ class Part:
         report: what the node said at its end; empty when it had to be stopped.
     """
 
-    node: Node
+    node: Player
     script: Script
     decisions: dict[int, Decision] = field(default_factory=dict)
     wrong: int = 0
@@ -84,7 +116,7 @@ def play(
     Raises:
         UserError: a node failed.
     """
-    by_name = {part.node.options.device: part for part in parts}
+    by_name = {part.node.name: part for part in parts}
 
     def take(items: Sequence[Decision | Note]) -> None:
         for item in items:
@@ -124,6 +156,6 @@ def summary(parts: Sequence[Part]) -> str:
 
 
 def _patience_s(part: Part) -> float:
-    speed = part.node.options.speed
+    speed = part.node.speed
     playing_s = part.script.duration_s / speed if speed else 0.0
     return _START_S + playing_s + _SLOWEST_WINDOW_S * part.windows

@@ -10,7 +10,7 @@ from onebyte.errors import UserError
 from onebyte.training import custom, evaluate, export
 from onebyte.training.datasets import Dataset, Recording
 
-__all__ = ["Script", "accuracy", "cut", "make_script"]
+__all__ = ["Script", "accuracy", "cut", "excerpt", "make_script", "make_stream"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Script:
     """A recording and, for each of its windows in order, the expected byte and the truth.
 
     Attributes:
-        recording: a `.obr` file.
+        recording: a `.obr` file; of `make_stream` its rows alone, little-endian int16.
         duration_s: its length in real time.
         expected: result bytes, one a window.
         truth: class ids, one a window.
@@ -49,9 +49,7 @@ def make_script(
         OnebyteError: the model is refused.
     """
     model = model_format.parse(model_file)
-    samples = [recording.samples for recording in dataset.recordings]
-    if samples[0].shape[1] != model.n_channels or dataset.rate_mhz != model.rate_mhz:
-        raise UserError("the recordings have other channels or another rate than the model")
+    _check_fits(model, dataset)
     truth: list[int] = []
     expected: list[int] = []
     starts = []
@@ -78,6 +76,60 @@ def make_script(
     )
 
 
+def make_stream(
+    model_file: bytes, dataset: Dataset, code: custom.CustomCode | None = None
+) -> Script:
+    """Return the script of a sensor chip that measures all recordings without a pause between.
+
+    A chip knows no segments, so a window may begin in one recording and end in the next, as it
+    happens to a wearer who changes what he does. Its truth is that of its last row.
+
+    Args:
+        model_file: the model.
+        dataset: what is measured.
+        code: the recipe's `custom`.
+
+    Raises:
+        UserError: the recordings have other channels or another rate than the model.
+        OnebyteError: the model is refused.
+    """
+    model = model_format.parse(model_file)
+    _check_fits(model, dataset)
+    rows = np.concatenate([recording.samples for recording in dataset.recordings])
+    truth = np.concatenate(
+        [np.full(len(one.samples), one.class_id) for one in dataset.recordings]
+    )
+    results = evaluate.predict_recording(
+        model_file, np.ascontiguousarray(rows), [len(rows)], code
+    )
+    if not results:
+        raise UserError("the recording is shorter than one window")
+    return Script(
+        rows.astype("<i2").tobytes(),
+        len(rows) * 1000 / dataset.rate_mhz,
+        tuple(result.byte for result in results),
+        tuple(int(truth[result.start + model.window - 1]) for result in results),
+        (0,),
+        code.content if code else b"",
+    )
+
+
+def excerpt(dataset: Dataset, group: str, seconds: float) -> Dataset:
+    """Return the beginning of each of a group's recordings, `seconds` in all."""
+    mine = [recording for recording in dataset.recordings if recording.group == group]
+    if not mine:
+        raise UserError(f"no recording of {group!r}; there are {', '.join(dataset.groups)}")
+    n_rows = int(seconds * dataset.rate_mhz / 1000)
+    pieces: list[Recording] = []
+    for i, recording in enumerate(mine):
+        # What a short recording lacks is shared by those after it.
+        piece = recording.samples[: n_rows // (len(mine) - i)]
+        n_rows -= len(piece)
+        if len(piece):
+            pieces.append(_piece(recording, piece))
+    return Dataset(dataset.rate_mhz, pieces)
+
+
 def cut(
     dataset: Dataset, group: str, start_s: float = 0.0, seconds: float | None = None
 ) -> Dataset:
@@ -102,6 +154,12 @@ def cut(
         if left <= 0:
             break
     return Dataset(dataset.rate_mhz, pieces)
+
+
+def _check_fits(model: model_format.Model, dataset: Dataset) -> None:
+    n_channels = dataset.recordings[0].samples.shape[1]
+    if n_channels != model.n_channels or dataset.rate_mhz != model.rate_mhz:
+        raise UserError("the recordings have other channels or another rate than the model")
 
 
 def _piece(recording: Recording, samples: np.ndarray) -> Recording:

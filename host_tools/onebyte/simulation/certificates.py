@@ -1,4 +1,4 @@
-"""Certificates for TLS tests, made on the spot: a CA, and server certificates good and bad."""
+"""Certificates of a TLS broker, made on the spot: a CA, and server certificates good and bad."""
 
 import datetime
 import ipaddress
@@ -9,7 +9,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+__all__ = ["Ca"]
+
 _DAY = datetime.timedelta(days=1)
+# Boards that nobody told the time believe that it is the year 2021.
+_LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
 class Ca:
@@ -25,7 +29,7 @@ class Ca:
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
             self._builder(self._name, self._key.public_key())
-            .not_valid_before(now - _DAY)
+            .not_valid_before(_LONG_AGO)
             .not_valid_after(now + _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -51,8 +55,17 @@ class Ca:
             host: DNS name or IP address.
             valid_from_days: first day relative to today; -10 has expired, 10 is not valid yet.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
         start = datetime.datetime.now(datetime.UTC) + valid_from_days * _DAY
+        return self._issue(folder, host, start, start + 2 * _DAY)
+
+    def issue_for_boards(self, folder: Path, host: str) -> tuple[Path, Path]:
+        """Do the same with a certificate that a board without the time accepts, too."""
+        return self._issue(folder, host, _LONG_AGO, datetime.datetime.now(datetime.UTC) + _DAY)
+
+    def _issue(
+        self, folder: Path, host: str, start: datetime.datetime, end: datetime.datetime
+    ) -> tuple[Path, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
         alternative: x509.GeneralName
         try:
             alternative = x509.IPAddress(ipaddress.ip_address(host))
@@ -62,7 +75,7 @@ class Ca:
         certificate = (
             self._builder(subject, key.public_key())
             .not_valid_before(start)
-            .not_valid_after(start + 2 * _DAY)
+            .not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .sign(self._key, hashes.SHA256())
         )

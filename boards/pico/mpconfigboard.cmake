@@ -1,0 +1,9 @@
+# Included by MicroPython's ports/rp2/CMakeLists.txt.
+set(PICO_BOARD "pico")
+set(PICO_PLATFORM "rp2040")
+
+# Names of the pins, as on the official image.
+set(GEN_PINS_CSV_ARG --board-csv "${MICROPY_PORT_DIR}/boards/RPI_PICO/pins.csv")
+
+get_filename_component(MICROPY_MANIFEST_ONEBYTE "${MICROPY_BOARD_DIR}/../.." ABSOLUTE)
+set(MICROPY_FROZEN_MANIFEST "${MICROPY_BOARD_DIR}/manifest.py")

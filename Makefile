@@ -2,6 +2,8 @@
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.14 python3))
 ARCH ?= x64
+BOARD ?= pico_ppp
+EXTRA_MODULES ?=
 FUZZ_EXECS ?= 1000000
 
 VENV := .venv
@@ -14,7 +16,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix
+.PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
 
 help:  ## List the targets
@@ -55,6 +57,9 @@ natmods: $(DEMO_VENV)  ## Build the native module for every chip into dist/natmo
 
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
+
+firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODULES adds C modules
+	@$(BIN)/onebyte build firmware --board $(BOARD) $(addprefix --extra-modules ,$(EXTRA_MODULES))
 
 test-native: $(DEMO_VENV)  ## Execute the native module of every chip and compare each bit with the host
 	@$(BIN)/python tests/native/emulate/run.py

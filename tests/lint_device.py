@@ -22,9 +22,12 @@ SHELL_SCRIPTS = ("run", "install-tools")
 
 
 def device_files(root: Path) -> list[Path]:
-    """Return every Python file that runs on a device."""
+    """Return every Python file that runs on a device; the manifests run on the host."""
     return sorted(
-        path for name in ("lib", "firmware", "boards") for path in root.glob(f"{name}/**/*.py")
+        path
+        for name in ("lib", "firmware", "boards")
+        for path in root.glob(f"{name}/**/*.py")
+        if path.name != "manifest.py"
     )
 
 

@@ -25,6 +25,8 @@ __all__ = [
     "ROOT",
     "build_natmod",
     "build_unix_port",
+    "cached_source",
+    "extract",
     "find_unix_port",
     "micropython_source",
     "unpack_umqtt",
@@ -72,7 +74,7 @@ def micropython_source() -> Path:
         path = Path(chosen).resolve()
         _check_source(path, "MPY_DIR")
         return path
-    target = _cached_source()
+    target = cached_source()
     if target.is_dir():
         _check_source(target, "the cached source; remove it to have it fetched again:")
         return target
@@ -98,12 +100,17 @@ def _source_from_debian(folder: Path) -> Path:
         shutil.move(fetched / _DEBIAN_FILE, part)
 
     download.store(archive, _DEBIAN_SHA256, fetch)
-    # Debian 12's Python 3.11.2 has no filters yet; the hash vouches for the archive.
-    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(archive) as opened:
-        opened.extractall(folder / "tree", **options)
+        extract(opened, folder / "tree")
     (top,) = (folder / "tree").iterdir()
     return top
+
+
+def extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack an archive whose hash was checked."""
+    # Debian 12's Python 3.11.2 has no filters yet; the hash vouches for the archive.
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    archive.extractall(folder, **options)
 
 
 def _source_from_git(folder: Path, no_debian: UserError) -> Path:
@@ -194,14 +201,15 @@ def build_unix_port(source: Path) -> Path:
 def find_unix_port() -> Path | None:
     """Return our own unix port when it is built and up to date; never fetches or builds."""
     chosen = os.environ.get("MPY_DIR")
-    source = Path(chosen) if chosen else _cached_source()
+    source = Path(chosen) if chosen else cached_source()
     if not (source / "py" / "mpconfig.h").is_file():
         return None
     target = _unix_port_path(source)
     return target if target.is_file() else None
 
 
-def _cached_source() -> Path:
+def cached_source() -> Path:
+    """Return where the fetched source of MicroPython is, or would be."""
     return download.cache_dir() / f"micropython-{MICROPYTHON_VERSION}"
 
 

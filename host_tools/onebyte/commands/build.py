@@ -1,12 +1,13 @@
-"""`onebyte build`: build native modules or our unix port; the Makefile calls it."""
+"""`onebyte build`: native modules, our unix port, boards' images; the Makefile calls it."""
 
 import os
 import platform
+from pathlib import Path
 
 import click
 
 from onebyte import toolchain
-from onebyte.crossbuild import natmods
+from onebyte.crossbuild import firmware, natmods
 from onebyte.errors import UserError
 
 
@@ -46,3 +47,18 @@ def all_natmods(archs: tuple[str, ...]) -> None:
 def micropython_unix() -> None:
     """Build MicroPython's unix port with the kernels inside."""
     click.echo(toolchain.build_unix_port(toolchain.micropython_source()))
+
+
+@command.command("firmware")
+@click.option("--board", required=True, help="A folder of boards/, for example pico_ppp.")
+@click.option(
+    "--extra-modules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="micropython.cmake of a further C module; may be repeated.",
+)
+def board_firmware(board: str, extra_modules: tuple[Path, ...]) -> None:
+    """Build the image of a board and print what it takes."""
+    built = firmware.build(board, extra_modules)
+    click.echo((firmware.DIST / f"{board}.uf2").relative_to(toolchain.ROOT))
+    click.echo(firmware.summary(built))

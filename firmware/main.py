@@ -9,16 +9,18 @@ cannot start; then the exit status is 2, and on a board the prompt is there.
 import json
 import os
 import random
+import socket
 import sys
 
 import board as hardware
 
 from app import config as configuration
-from app import links
+from app import links, safe_boot
 from app.client import make_client
 from app.node import Node
 from app.uplink import Identity, Pace, Uplink
 from app.uplink_serial import SerialUplink
+from app.watchdog import PatientNet, Watchdog
 from formats import errors
 
 
@@ -26,7 +28,8 @@ def make_node(config, board):
     """Returns a node with its uplink."""
     status_ms = config.status_interval_s * 1000
     if board.write_line is None:
-        client = make_client(config)
+        net = socket if board.power is None else PatientNet(socket, board.power)
+        client = make_client(config, net)
 
     def make_uplink(node):
         if board.write_line is not None:
@@ -36,7 +39,8 @@ def make_node(config, board):
         pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
         return Uplink(client, node.outbox, identity, pace, random.randint)
 
-    return Node(config, board, make_uplink, links.make_link(config, board, random.randint))
+    link = links.make_link(config, board, random.randint)
+    return Node(config, board, make_uplink, link, lambda: random.getrandbits(8))
 
 
 class Log:
@@ -71,15 +75,16 @@ class Log:
             print("onebyte node: %s: %s" % (what, error or "works again"))
 
 
-def run(node, log) -> None:
+def run(node, log, watchdog, ticks_ms) -> None:
     """Runs the node until a replay is over or Ctrl-C comes."""
     try:
         while not node.done:
             if not node.step():
                 log.tell()
                 node.idle()
+            watchdog.turn(node.progress, ticks_ms())
     except KeyboardInterrupt:
-        pass
+        watchdog.leave()
     node.close()
     log.tell()
 
@@ -89,8 +94,10 @@ def main() -> int:
     path = os.getenv("ONEBYTE_CONFIG") if hasattr(os, "getenv") else None
     if len(sys.argv) > 1:
         path = sys.argv[1]
+    path = path or "config.json"
     try:
-        config = configuration.load(path or "config.json")
+        safe_boot.window(hardware.make_power(), hardware.make_retained(), path)
+        config = configuration.load(path)
         board = hardware.Board(config)
         node = make_node(config, board)
     except (errors.OnebyteError, OSError) as error:
@@ -98,7 +105,7 @@ def main() -> int:
         return 2
     log = Log(node, config)
     log.tell_model()
-    run(node, log)
+    run(node, log, Watchdog(board.power, config), board.clock.ticks_ms)
     print(json.dumps(node.summary()))
     return 0
 

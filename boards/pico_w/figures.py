@@ -47,5 +47,8 @@ CHARGES_UC: dict = {}
 
 
 def currents() -> dict:
-    """Returns the known currents in microampere, by phase."""
-    return {phase: CURRENTS_UA[phase][0] for phase in CURRENTS_UA}
+    """Returns the known currents in microampere by phase, and `boot_uc`, the charge of a boot."""
+    known = {phase: CURRENTS_UA[phase][0] for phase in CURRENTS_UA}
+    if "boot" in CHARGES_UC:
+        known["boot_uc"] = CHARGES_UC["boot"][0]
+    return known

@@ -61,6 +61,12 @@ class KeptOutbox(Outbox):
             content[i * _BYTES : (i + 1) * _BYTES] = self._view[at : at + _BYTES]
         return bytes(content)
 
+    def go_on(self, counters: dict) -> None:
+        """Counts on from what a state's counters say."""
+        self._dropped += counters["dropped"]
+        self._epoch_errors += counters["flash_errors"]
+        self.flash_held = counters["flash_held"]
+
     def _begin_epoch(self) -> int:
         state = self._keeper.state
         if state is None:

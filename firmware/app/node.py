@@ -2,9 +2,10 @@
 
 import gc
 
-from app import loader, sensing, status
-from app.outbox import Outbox
-from formats import errors, result
+from app import loader, power, sensing, status
+from app.duty import Duty
+from app.kept_outbox import KeptOutbox
+from formats import errors, result, retained
 
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 
@@ -19,18 +20,20 @@ class Node:
         config: Config.
         board: the board, see `boards/unix/board.py`.
         make_uplink: called with this node when outbox, `meta` and `status` are there; returns the
-            uplink: `step(now_ms)`, `rest_ms(now_ms)`, `wait(duration_ms)`, `connects`, `failures`,
-            `last_error`, `close()`.
+            uplink: `step(now_ms)`, `rest_ms(now_ms)`, `wait(duration_ms)`, `begin()`, `is_done`,
+            `statuses`, `connects`, `failures`, `refusals`, `last_error`, `close()`.
         link: None where the network is always there, else what brings it up: `step(now_ms)` says
             whether it is up, `rest_ms(now_ms)`, `doubt()`, `connects`, `last_error`, `close()`.
+        roll: function without arguments, random, 0-255.
 
     Attributes:
+        duty: Duty.
         outbox: Outbox.
         meta: meta message.
         model_error: OnebyteError that refused the model, or None.
     """
 
-    def __init__(self, config, board, make_uplink, link=None):
+    def __init__(self, config, board, make_uplink, link=None, roll=lambda: 255):
         self._config = config
         self._board = board
         self._link = link
@@ -39,7 +42,11 @@ class Node:
         self._clock = board.clock
         self._source = board.source
         self._kernels_name = board.kernels.__name__
-        self.outbox = Outbox(
+        self.duty = Duty(config, board, roll)
+        self.outbox = KeptOutbox(
+            self.duty.keeper,
+            self.duty.cause,
+            self.duty.may_write,
             board.files,
             config.outbox_path,
             config.outbox_records,
@@ -49,13 +56,17 @@ class Node:
         )
         self.model_error = None
         self._sensing = self._make_sensing(board)
-        self._status = status.Status(self.outbox, self._sensing, board.clock)
+        self._status = status.Status(self.outbox, self._sensing, board.clock, self.duty)
         self._uplink = make_uplink(self)
         self._saved_ms = self._ended_ms = board.clock.ticks_ms()
         self._has_garbage = True
+        self.duty.attach(self)
+        if self.outbox.has_resumed:
+            self._go_on(self.duty.keeper.state, self._saved_ms)
 
     def _make_sensing(self, board):
         content = board.read_model()
+        self._model_crc = int.from_bytes(content[-4:], "little")
         info = None
         try:
             info = loader.parse(content, board.kernels)
@@ -115,14 +126,17 @@ class Node:
 
     def step(self) -> bool:
         """Does one piece of work; returns False when there was none and the caller may sleep."""
-        now_ms = self._clock.ticks_ms()
-        byte = self._sensing.step(now_ms)
+        duty = self.duty
+        now_ms = duty.turn(self._clock.ticks_ms())
+        byte = self._sensing.step(now_ms) if duty.senses else sensing.IDLE
         if byte >= 0:
             clock = self._clock
             clock.read()
             self.outbox.append(byte, clock.quality, clock.time_s, clock.time_ms)
         self._status.tick(now_ms)  # before the uplink, whose status reads the clock anew
-        self._step_network(now_ms)
+        if duty.link_is_wanted:
+            self._step_network(now_ms)
+        duty.mark(self._link_is_up, now_ms)
         self._save(now_ms)
         if byte != sensing.IDLE:
             self._has_garbage = True
@@ -136,11 +150,14 @@ class Node:
     def rest_ms(self) -> int:
         """Returns how long nothing needs doing after a step that returned False."""
         now_ms = self._clock.ticks_ms()
-        rest_ms = self._sensing.rest_ms()
-        if self._link is not None:
-            rest_ms = min(rest_ms, self._link.rest_ms(now_ms))
-        if self._link_is_up:
-            rest_ms = min(rest_ms, self._uplink.rest_ms(now_ms))
+        rest_ms = self.duty.rest_ms(now_ms)
+        if self.duty.senses:
+            rest_ms = min(rest_ms, self._sensing.rest_ms())
+        if self.duty.link_is_wanted:
+            if self._link is not None:
+                rest_ms = min(rest_ms, self._link.rest_ms(now_ms))
+            if self._link_is_up:
+                rest_ms = min(rest_ms, self._uplink.rest_ms(now_ms))
         if self.outbox.unsaved:
             unsaved_ms = (now_ms - self._saved_ms) & _TICKS_MASK
             rest_ms = min(rest_ms, self._config.outbox_flush_s * 1000 - unsaved_ms)
@@ -149,7 +166,9 @@ class Node:
     def idle(self) -> None:
         """Sleeps until there may be something to do."""
         rest_ms = self.rest_ms()
-        if not (self._link_is_up and self._uplink.wait(rest_ms)):
+        if self.duty.link_is_wanted and self._link_is_up and self._uplink.wait(rest_ms):
+            return
+        if not self.duty.nap(rest_ms):
             self._board.idle(rest_ms)
 
     def close(self) -> None:
@@ -178,5 +197,95 @@ class Node:
         if not self.outbox.unsaved:
             self._saved_ms = now_ms
         elif (now_ms - self._saved_ms) & _TICKS_MASK >= self._config.outbox_flush_s * 1000:
-            self.outbox.flush()
-            self._saved_ms = now_ms
+            self.flush(now_ms)
+
+    # What the duty asks for.
+
+    @property
+    def judged(self) -> int:
+        """Windows judged, and faults without one, since this program began."""
+        return self._sensing.judged
+
+    @property
+    def progress(self) -> int:
+        """A number that is another one whenever the node got on."""
+        return self._sensing.progress + self.duty.wakes
+
+    @property
+    def statuses(self) -> int:
+        """Status messages that were confirmed."""
+        return self._uplink.statuses
+
+    @property
+    def link_failures(self) -> int:
+        """Attempts to reach the broker that failed."""
+        return self._uplink.failures + self._uplink.refusals
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the broker has confirmed all there is."""
+        return self._uplink.is_done and not self.outbox.queued()
+
+    def begin_session(self) -> None:
+        """The link is wanted from now on."""
+        self._uplink.begin()
+
+    def end_session(self) -> None:
+        """Leaves the broker and the network."""
+        self._uplink.close()
+        if self._link is not None:
+            self._link.close()
+            self._link_is_up = False
+
+    def unsaved_age_ms(self, now_ms: int) -> int:
+        """Returns how long the oldest record in RAM may have waited."""
+        return (now_ms - self._saved_ms) & _TICKS_MASK if self.outbox.unsaved else 0
+
+    def flush(self, now_ms: int) -> None:
+        """Writes what waits in RAM to flash."""
+        ledger = self.duty.ledger
+        ledger.mark(power.PHASE_ACTIVE, now_ms)
+        self.outbox.flush()
+        self._saved_ms = self._clock.ticks_ms()
+        ledger.mark(power.PHASE_FLASH, self._saved_ms)
+
+    def pause(self) -> None:
+        """The source is not read for a while."""
+        sensing.pause(self._source)
+
+    def resume(self) -> None:
+        """The source is read again."""
+        self._sensing.resume()
+
+    def keep_into(self, state, now_ms: int, sleep_ms: int) -> None:
+        """Fills in what has to outlive a sleep of so long."""
+        outbox = self.outbox
+        self._status.tick(now_ms)
+        state.epoch = outbox.epoch
+        state.next_seq = outbox.next_seq
+        state.uptime_s = self._status.uptime_s + sleep_ms // 1000
+        state.records = outbox.records()
+        state.unsaved_age_ms = self.unsaved_age_ms(now_ms) + sleep_ms
+        state.model = self._model_crc
+        state.counters = [
+            self._sensing.windows,
+            self._sensing.faults,
+            outbox.dropped,
+            self._uplink.connects,
+            0,
+            outbox.flash_errors,
+            outbox.flash_held,
+        ]
+        self._sensing.keep_into(state, now_ms, sleep_ms)
+
+    def _go_on(self, state, now_ms: int) -> None:
+        counters = dict(zip(retained.COUNTERS, state.counters))
+        self._sensing.windows = counters["windows"]
+        self._sensing.faults = counters["faults"]
+        self._uplink.connects = counters["connects"]
+        self.outbox.go_on(counters)
+        self._status.go_on(state.uptime_s)
+        self._saved_ms = (now_ms - min(state.unsaved_age_ms, _TICKS_MASK)) & _TICKS_MASK
+        if state.model == self._model_crc:
+            self._sensing.go_on(state, now_ms)
+        self.duty.go_on(state, now_ms)

@@ -6,7 +6,7 @@ window, and returns what came of it.
 
 from array import array
 
-from formats import errors, result
+from formats import errors, result, retained
 from pipeline.decision import Decision
 from pipeline.faults import SensorWatch
 from pipeline.policy import Policy
@@ -39,6 +39,28 @@ def rest_ms(source, missing_rows: int) -> int:
     return min(duration_ms, _LONGEST_REST_MS)
 
 
+def pause(source) -> None:
+    """Lets a source save power until `restart`, if it can."""
+    if hasattr(source, "power_down"):
+        try:
+            source.power_down()
+        except OSError:
+            pass  # it shows when it is read again
+
+
+def restart(source) -> None:
+    """Lets a source begin anew after a pause, if it can."""
+    if hasattr(source, "restart"):
+        source.restart()
+
+
+def keep_policy_into(state, published: int, published_ms: int, now_ms: int, sleep_ms: int) -> None:
+    """Fills in what was published last (-1: nothing) and how long ago, after a sleep to come."""
+    if published >= 0:
+        state.published = published
+        state.published_age_ms = ((now_ms - published_ms) & _TICKS_MASK) + sleep_ms
+
+
 class Sensing:
     """The path from a source to result bytes worth publishing.
 
@@ -49,6 +71,8 @@ class Sensing:
         kernel_model: the kernels' model of the same file.
 
     Attributes:
+        progress: grows, and wraps, with all that is read or judged.
+        judged: windows, and faults without one, since this program began.
         windows: windows judged since boot.
         faults: decisions since boot that are a fault other than `undecided`.
         source_error: how the source last failed, for people; empty: it works.
@@ -84,6 +108,8 @@ class Sensing:
         self._bus_failed = False
         self.windows = 0
         self.faults = 0
+        self.progress = 0
+        self.judged = 0
         self.source_error = ""
         self.custom_error = ""
 
@@ -104,6 +130,8 @@ class Sensing:
         if start < 0:
             return self._read(now_ms)
         self.windows += 1
+        self.judged += 1
+        self._progressed()
         ring = self._window.ring
         reason = self._watch.window_fault(ring, start)
         if reason >= 0:
@@ -134,13 +162,16 @@ class Sensing:
             window.reset()
             self._decision.reset()
         window.wrote(n_rows)
-        if n_rows and self._bus_failed:
-            self._bus_failed = False
-            self.source_error = ""
+        if n_rows:
+            self._progressed()
+            if self._bus_failed:
+                self._bus_failed = False
+                self.source_error = ""
         if not (self._ends and source.done) and self._watch.silent(n_rows, now_ms):
             window.reset()
             reason = result.SENSOR_ERROR if self._bus_failed else result.SENSOR_SILENT
         if reason >= 0:
+            self.judged += 1
             return self._fault(reason, now_ms)
         return NOTHING if n_rows else IDLE
 
@@ -150,12 +181,39 @@ class Sensing:
         self._bus_failed = True
         self.source_error = str(error)
         self._window.reset()
-        return self._fault(result.SENSOR_ERROR, now_ms) if is_due else IDLE
+        if not is_due:
+            return IDLE
+        self.judged += 1
+        return self._fault(result.SENSOR_ERROR, now_ms)
 
     def _fault(self, reason: int, now_ms: int) -> int:
         self.faults += 1
+        self._progressed()
         byte = self._decision.fault(reason)
         return byte if self._policy.should_publish(byte, now_ms) else NOTHING
+
+    def _progressed(self) -> None:
+        self.progress = (self.progress + 1) & _TICKS_MASK
+
+    def resume(self) -> None:
+        """Goes on after a pause: what was half seen before it belongs to no window."""
+        restart(self._source)
+        self._overruns = self._source.overruns
+        self._gaps = self._source.gaps
+        self._window.reset()
+        self._watch.restart()
+
+    def keep_into(self, state, now_ms: int, sleep_ms: int) -> None:
+        """Fills in what has to outlive a sleep of so long."""
+        state.at, state.votes, state.confidences = self._decision.history()
+        keep_policy_into(state, self._policy.last, self._policy.published_ms, now_ms, sleep_ms)
+
+    def go_on(self, state, now_ms: int) -> None:
+        """Goes on with what was kept for this model."""
+        self._decision.restore(state.at, state.votes, state.confidences)
+        if state.published != retained.NO_KEY and state.published_age_ms <= _TICKS_MASK:
+            self._policy.last = state.published
+            self._policy.published_ms = (now_ms - state.published_age_ms) & _TICKS_MASK
 
 
 class Refused:
@@ -176,6 +234,8 @@ class Refused:
         self._said_ms = -1
         self.windows = 0
         self.faults = 0
+        self.progress = 0
+        self.judged = 0
         self.source_error = ""
         self.custom_error = ""
 
@@ -190,6 +250,8 @@ class Refused:
 
     def step(self, now_ms: int) -> int:
         """Returns the fault byte when it is due, else NOTHING or IDLE."""
+        self.judged += 1
+        self.progress = (self.progress + 1) & _TICKS_MASK
         if self._said_ms < 0 or (now_ms - self._said_ms) & _TICKS_MASK >= self._interval_ms:
             self._said_ms = now_ms
             self.faults += 1
@@ -199,3 +261,17 @@ class Refused:
         except OSError:
             n_rows = 0
         return NOTHING if n_rows else IDLE
+
+    def resume(self) -> None:
+        """Goes on after a pause."""
+        restart(self._source)
+
+    def keep_into(self, state, now_ms: int, sleep_ms: int) -> None:
+        """Fills in what has to outlive a sleep of so long."""
+        if self._said_ms >= 0:
+            keep_policy_into(state, self._byte, self._said_ms, now_ms, sleep_ms)
+
+    def go_on(self, state, now_ms: int) -> None:
+        """Goes on with what was kept for this model."""
+        if state.published == self._byte and state.published_age_ms <= _TICKS_MASK:
+            self._said_ms = (now_ms - state.published_age_ms) & _TICKS_MASK

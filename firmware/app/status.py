@@ -4,6 +4,7 @@ import gc
 import hashlib
 from binascii import hexlify
 
+from app import power
 from formats import messages
 
 _HASHED_BYTES = messages.HASH_DIGITS // 2
@@ -49,12 +50,14 @@ class Status:
         outbox: Outbox.
         sensing: Sensing or Refused.
         clock: object with `ticks_ms()` and `quality`.
+        duty: Duty.
     """
 
-    def __init__(self, outbox, sensing, clock):
+    def __init__(self, outbox, sensing, clock, duty):
         self._outbox = outbox
         self._sensing = sensing
         self._clock = clock
+        self._duty = duty
         self._last_ms = clock.ticks_ms()
         self._uptime_ms = 0
 
@@ -63,10 +66,19 @@ class Status:
         self._uptime_ms += (now_ms - self._last_ms) & 0x3FFFFFFF
         self._last_ms = now_ms
 
+    @property
+    def uptime_s(self) -> int:
+        """Seconds since the boot that began the epoch."""
+        return self._uptime_ms // 1000
+
+    def go_on(self, uptime_s: int) -> None:
+        """Adds what passed before this wake from deep sleep."""
+        self._uptime_ms += uptime_s * 1000
+
     def values(self, connects: int) -> dict:
         """Returns the content of the status message."""
         self.tick(self._clock.ticks_ms())
-        return {
+        values = {
             "epoch": self._outbox.epoch,
             "next_seq": self._outbox.next_seq,
             "queued": self._outbox.queued(),
@@ -74,11 +86,28 @@ class Status:
             "windows": self._sensing.windows,
             "faults": self._sensing.faults,
             "connects": connects,
-            "uptime_s": self._uptime_ms // 1000,
+            "uptime_s": self.uptime_s,
             "heap_free": gc.mem_free(),
             "time_quality": self._clock.quality,
             "flash_errors": self._outbox.flash_errors,
         }
+        self._add_power(values)
+        return values
+
+    def _add_power(self, values: dict) -> None:
+        duty = self._duty
+        if not duty.has_chip:
+            return
+        values["reset"] = duty.cause
+        values["wakes"] = duty.wakes
+        supply_mv = duty.supply_mv()
+        if supply_mv != power.UNKNOWN_MV:
+            values["supply_mv"] = supply_mv
+            values["flash_held"] = self._outbox.flash_held
+        ledger = duty.ledger
+        for phase in range(len(power.PHASES)):
+            if ledger.is_known(phase):
+                values["uah_" + power.PHASES[phase]] = ledger.charge_uah[phase]
 
     def pack(self, connects: int) -> bytes:
         """Returns the status message."""

@@ -76,6 +76,7 @@ class Uplink:
         connects: connections the broker accepted since boot.
         failures: attempts and connections that ended with an OSError.
         refusals: attempts the broker or its certificate ended.
+        statuses: status messages the broker has confirmed.
         last_error: the last failure as text, for people.
         reason: code of the last refusal, 0 after a success.
     """
@@ -99,6 +100,7 @@ class Uplink:
         self._bad_commands = 0
         self.last_error = ""
         self.reason = 0
+        self.statuses = 0
         self._backoff = Backoff(pace.base_ms, pace.cap_ms, randint)
         self._begin()
         client.set_last_will(self._status_topic, messages.WILL, True, 1)
@@ -158,6 +160,15 @@ class Uplink:
             pass  # the next step finds the same and reports it
         return True
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the broker has confirmed the announcement and all that was sent since."""
+        return self._next is not None and not self._in_flight and not self._resend
+
+    def begin(self) -> None:
+        """Tries at once, whatever failed before: the caller has its own pauses."""
+        self._backoff.reset()
+
     def close(self) -> None:
         """Leaves without a goodbye, so that the broker itself publishes the last will."""
         self._client.close()
@@ -192,6 +203,7 @@ class Uplink:
         elif kind == _STATUS:
             self._announced = _STATUS
             self._status_at = time.ticks_add(now_ms, self._pace.status_ms)
+            self.statuses += 1
             self.online = True
             self.reason = 0
             self._backoff.reset()

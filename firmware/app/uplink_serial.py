@@ -22,11 +22,13 @@ class SerialUplink:
         status_ms: time between two status messages.
 
     Attributes:
-        connects, failures, last_error: as those of `Uplink`; a console has no failures.
+        connects, failures, refusals, last_error, statuses: as those of `Uplink`; a console has no
+            failures.
     """
 
     last_error = ""
     failures = 0
+    refusals = 0
 
     def __init__(self, write, outbox, meta: bytes, status, status_ms: int):
         self._write = write
@@ -37,6 +39,7 @@ class SerialUplink:
         self._status_at = 0
         self._record = bytearray(record.RECORD_BYTES)
         self.connects = 0
+        self.statuses = 0
 
     def step(self, now_ms: int) -> None:
         """Writes what is new."""
@@ -56,6 +59,14 @@ class SerialUplink:
         """Returns how long `step` has nothing to do."""
         return 0 if self._outbox.queued() else min(_REST_MS, self._until_status_ms(now_ms))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the node has introduced itself; what is written has arrived."""
+        return self.connects > 0
+
+    def begin(self) -> None:
+        """Nothing to do."""
+
     def wait(self, _duration_ms: int) -> bool:
         """Returns False: nothing arrives here."""
         return False
@@ -66,6 +77,7 @@ class SerialUplink:
 
     def _say_status(self, now_ms) -> None:
         self._status_at = time.ticks_add(now_ms, self._status_ms)
+        self.statuses += 1
         self._say(serial_line.STATUS, self._status())
 
     def _until_status_ms(self, now_ms) -> int:

@@ -26,6 +26,10 @@ STATUS_KEYS = (
     "time_quality",
     "flash_errors",
 )
+# What not every node says: how the chip started, and integers.
+RESET_CAUSES = ("power_on", "reset", "watchdog", "brownout", "deep_sleep", "unknown")
+CHARGE_KEYS = ("uah_sleep", "uah_active", "uah_connect", "uah_radio", "uah_flash")
+OPTIONAL_KEYS = ("reset", "wakes", "supply_mv", "flash_held") + CHARGE_KEYS
 RESEND_KEYS = ("cmd", "epoch", "seq")
 
 # Range of the integers that not every counter fits; the others are 0 to COUNTER_MAX.
@@ -59,18 +63,21 @@ def pack_status(status: dict) -> bytes:
     """Return the status message of a device that is online.
 
     Args:
-        status: A dict with the keys STATUS_KEYS.
+        status: A dict with the keys STATUS_KEYS and any of OPTIONAL_KEYS.
 
     Raises:
         OnebyteError: `parse_status` would refuse it.
     """
-    _check_integers(_checked(status, STATUS_KEYS), STATUS_KEYS)
+    _check_status(status, STATUS_KEYS)
     pairs = [("v", VERSION), ("online", True)]
-    return flatjson.pack(pairs + [(key, status[key]) for key in STATUS_KEYS])
+    keys = [key for key in STATUS_KEYS + OPTIONAL_KEYS if key in status]
+    return flatjson.pack(pairs + [(key, status[key]) for key in keys])
 
 
 def parse_status(payload) -> dict:
     """Return a dict with `online` and, when that is true, the keys STATUS_KEYS.
+
+    Those of OPTIONAL_KEYS are there when the node says them.
 
     Raises:
         OnebyteError: It is not a status message.
@@ -81,7 +88,7 @@ def parse_status(payload) -> dict:
     if not isinstance(status["online"], bool):
         raise errors.OnebyteError(errors.MESSAGE_TYPE, "online")
     if status["online"]:
-        _check_integers(_checked(status, ("online",) + STATUS_KEYS), STATUS_KEYS)
+        _check_status(status, ("online",) + STATUS_KEYS)
     else:
         _checked(status, ("online",))
     return status
@@ -122,12 +129,23 @@ def _parse(payload, max_bytes: int) -> dict:
     return message
 
 
-def _checked(message: dict, keys) -> dict:
+def _check_status(status: dict, keys) -> None:
+    _checked(status, keys, OPTIONAL_KEYS)
+    _check_integers(status, [key for key in status if key not in ("online", "reset")])
+    if "reset" not in status:
+        return
+    if not isinstance(status["reset"], str):
+        raise errors.OnebyteError(errors.MESSAGE_TYPE, "reset")
+    if status["reset"] not in RESET_CAUSES:
+        raise errors.OnebyteError(errors.MESSAGE_RANGE, "reset")
+
+
+def _checked(message: dict, keys, optional=()) -> dict:
     for key in keys:
         if key not in message:
             raise errors.OnebyteError(errors.MESSAGE_KEYS, "no %s" % key)
     for key in message:
-        if key not in keys:
+        if key not in keys and key not in optional:
             raise errors.OnebyteError(errors.MESSAGE_KEYS, "unknown %s" % key)
     return message
 

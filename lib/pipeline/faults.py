@@ -50,6 +50,10 @@ class SensorWatch:
         self._heard_ms = now_ms
         return True
 
+    def restart(self) -> None:
+        """Forgets when the source was last heard, as after a pause in which nobody listened."""
+        self._heard_ms = -1
+
     def window_fault(self, ring, start_row: int) -> int:
         """Returns the reason why the window at `start_row` cannot be trusted, or -1."""
         if self._is_stuck(ring, start_row):

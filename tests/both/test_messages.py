@@ -39,6 +39,26 @@ def test_status_survives():
     assert messages.parse_status(messages.WILL) == {"online": False}
 
 
+def test_what_a_node_knows_of_its_power_is_optional():
+    powered = changed(STATUS, reset="watchdog", wakes=3, supply_mv=3100, uah_radio=12)
+    parsed = messages.parse_status(messages.pack_status(powered))
+    assert parsed.pop("online") is True
+    assert parsed == powered
+    for key in messages.CHARGE_KEYS + ("flash_held",):
+        messages.parse_status(messages.pack_status(changed(STATUS, **{key: 0})))
+    for key, value, code in (
+        ("reset", "gremlins", errors.MESSAGE_RANGE),
+        ("reset", 1, errors.MESSAGE_TYPE),
+        ("wakes", -1, errors.MESSAGE_RANGE),
+        ("uah_sleep", "1", errors.MESSAGE_TYPE),
+        ("uah_total", 1, errors.MESSAGE_KEYS),
+    ):
+        bad = changed(STATUS, **{key: value})
+        raises(code, messages.pack_status, bad)
+        payload = flatjson.pack([("v", 1), ("online", True)] + list(bad.items()))
+        raises(code, messages.parse_status, payload)
+
+
 def test_command_survives():
     assert messages.pack_resend(3, 0xFFFFFFFF) == COMMAND
     assert messages.parse_command(COMMAND) == {"cmd": "resend", "epoch": 3, "seq": 0xFFFFFFFF}

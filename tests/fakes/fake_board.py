@@ -54,23 +54,33 @@ class MemoryUplink:
         self.node = made
         self.online = True
         self.connects = 1
+        self.failures = 0
+        self.refusals = 0
+        self.statuses = 0
         self.last_error = ""
         self.records = []
         self.closed = False
+        self.is_done = False
         self.lazy_records = 256
 
     def step(self, now_ms):
         """Deliver what waits."""
         if self.online:
+            self.statuses += not self.is_done
+            self.is_done = True
             outbox = self.node.outbox
             records = outbox.peek_batch(self.lazy_records) if outbox.queued() else ()
             if records:
                 self.records += records
                 outbox.acked(records[-1][0], records[-1][3])
 
+    def begin(self):
+        """A session begins."""
+
     def close(self):
         """Leave."""
         self.closed = True
+        self.is_done = False
 
     def bytes(self):
         """Return the result bytes that arrived."""
@@ -85,11 +95,18 @@ class Board:
         self.source = source
         self.kernels = kernels
         self.files = files or new_filesystem()
+        self.power = None
+        self.retained = None
+        self.currents_ua = {}
         self._model = model
 
     def read_model(self):
         """Return the model file, empty when there is none."""
         return self._model
+
+    def idle(self, duration_ms):
+        """Let the time pass."""
+        self.clock.now += duration_ms
 
 
 def new_filesystem():

@@ -131,7 +131,7 @@ def test_result_reasons_units_and_keys_are_those_of_the_spec() -> None:
     assert f"Units: {units}." in SPEC.replace("\n", " ")
     for keys, title in (
         (messages.META_KEYS, "### Meta message"),
-        (messages.STATUS_KEYS, "### Status message"),
+        (messages.STATUS_KEYS + messages.OPTIONAL_KEYS, "### Status message"),
         (messages.RESEND_KEYS, "### Command message"),
     ):
         for key in keys:

@@ -20,6 +20,9 @@ _ARCHITECTURES = (
     "xtensawin",
     "rv32imc",
 )
+_ARMV6M = 4
+_ARMV7EMDP = 8
+_VERSION_BITS = 0x3FF  # of the features: version and sub-version
 _FILE = "/obkernels.mpy"
 
 
@@ -53,23 +56,40 @@ def choose(tell):
 
 
 def describe_file(header: bytes, features: int) -> str:
-    """Returns what is wrong with a native module, empty when it fits.
+    """Returns what is wrong with a native module and what to do, empty when it fits.
 
     Args:
         header: first four bytes of the file.
         features: `sys.implementation._mpy` of the interpreter.
     """
     if len(header) < 4 or header[0:1] != b"M":
-        return "is no .mpy file"
+        return "is no .mpy file: copy it again"
     found = header[1] | header[2] << 8
-    if (found & 0x3FFF) == (features & 0x3FFF):
+    arch, wanted = _arch_of(found), _arch_of(features)
+    # Arm's later Cortex-M chips run the code of the earlier ones.
+    fits = arch == wanted or _ARMV6M <= arch <= wanted <= _ARMV7EMDP
+    is_same_version = (found & _VERSION_BITS) == (features & _VERSION_BITS)
+    if fits and arch and is_same_version:
         return ""
-    return "is for %s; this firmware takes %s" % (_words(found), _words(features))
+    if not wanted:
+        return "is for %s; this firmware takes no native code" % _words(found)
+    if is_same_version:
+        advice = "copy natmods/%s/obkernels.mpy to the board" % _name_of(wanted)
+    else:
+        advice = "build it with this firmware's MicroPython"
+    return "is for %s; this firmware takes %s: %s" % (_words(found), _words(features), advice)
+
+
+def _arch_of(features: int) -> int:
+    return features >> 10 & 15
+
+
+def _name_of(arch: int) -> str:
+    return _ARCHITECTURES[arch] if arch < len(_ARCHITECTURES) else "architecture %d" % arch
 
 
 def _words(features: int) -> str:
-    arch = features >> 10 & 15
-    name = _ARCHITECTURES[arch] if arch < len(_ARCHITECTURES) else "architecture %d" % arch
+    name = _name_of(_arch_of(features))
     return "%s, mpy %d.%d" % (name, features & 0xFF, features >> 8 & 3)
 
 

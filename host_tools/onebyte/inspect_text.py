@@ -17,6 +17,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.soft_wrap = not console.is_terminal
     if found["kind"] == "recording":
         _show_recording(found, console)
+    elif found["kind"] == "native module":
+        _show_native_module(found, console)
     else:
         _show_model(found, console)
 
@@ -28,6 +30,18 @@ def _show_recording(found: dict[str, Any], console: Console) -> None:
         f"{_count(found['n_rows'], 'row')}: {found['duration_s']:.1f} s in "
         f"{_count(found['n_segments'], 'segment')} of {found['shortest_segment_s']:.1f} to "
         f"{found['longest_segment_s']:.1f} s"
+    )
+
+
+def _show_native_module(found: dict[str, Any], console: Console) -> None:
+    console.print(
+        f"[bold]{escape(found['file'])}[/bold]: native module, {found['file_bytes']} bytes"
+    )
+    chips = f" ({found['chips']})" if found["chips"] else ""
+    console.print(f"Architecture: {found['arch']}{chips}, mpy version {found['mpy_version']}")
+    console.print(
+        f"Code {found['text_bytes']} bytes, constants {found['rodata_bytes']}, "
+        f"zeroed memory {found['bss_bytes']}"
     )
 
 

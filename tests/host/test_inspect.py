@@ -148,3 +148,42 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path: Path, capsys) -> None:
     assert (code, out) == (2, "") and "nosuch.obm: No such file or directory" in err
     with pytest.raises(UserError, match="Is a directory"):
         inspect.facts(tmp_path)
+
+
+# Of armv6m, mpy 6.3: no names, no objects, four bytes of code, 300 of constants, 16 zeroed.
+NATIVE_MODULE = b"M\x06\x13\x1f\x00\x00\x22code\x60\x82\x2c\x10" + bytes(300)
+
+
+def test_native_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "obkernels.mpy"
+    path.write_bytes(NATIVE_MODULE)
+    code, out, err = run(capsys, str(path))
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"{path}: native module, 315 bytes",
+        "Architecture: armv6m (RP2040), mpy version 6.3",
+        "Code 4 bytes, constants 300, zeroed memory 16",
+    ]
+    code, out, _ = run(capsys, "--json", str(path))
+    found = json.loads(out)
+    assert (code, found["kind"], found["arch"]) == (0, "native module", "armv6m")
+    assert (found["mpy_version"], found["text_bytes"]) == ("6.3", 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"M\x05\x13\x1f", "not an .mpy file of version 6, but 5"),
+        (NATIVE_MODULE[:40], "not a whole .mpy file: it ends too early"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_refused_native_module_is_one_line(
+    data: bytes | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "obkernels.mpy"
+    if data is not None:
+        path.write_bytes(data)
+    code, out, err = run(capsys, str(path))
+    assert (code, out) == (2, "")
+    assert err == f"onebyte: error: {path}: {reason}\n"

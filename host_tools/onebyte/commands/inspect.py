@@ -1,7 +1,9 @@
-"""`onebyte inspect`: everything in a model file or a recording, in words."""
+"""`onebyte inspect`: everything in a model file, a recording or a native module, in words."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +12,7 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what stands in a model file or a recording.
+    """Say what stands in a model file, a recording or a native module (.mpy).
 
     A file that is refused gives one line with the reason and exit code 2.
 
@@ -19,7 +21,7 @@ def command(file: Path, as_json: bool) -> None:
     """
     from onebyte import inspect
 
-    found = inspect.facts(file)
+    found = _native_facts(file) if file.suffix == ".mpy" else inspect.facts(file)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -28,3 +30,12 @@ def command(file: Path, as_json: bool) -> None:
     from onebyte import inspect_text
 
     inspect_text.show(found, Console(highlight=False))
+
+
+def _native_facts(file: Path) -> dict[str, Any]:
+    from onebyte.crossbuild import mpyfile, natmods
+
+    module = mpyfile.read(file)
+    known = natmods.ARCHS.get(module.arch)
+    chips = known.chips if known else None
+    return {"file": str(file), "kind": "native module", **asdict(module), "chips": chips}

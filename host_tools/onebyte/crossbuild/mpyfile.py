@@ -12,6 +12,7 @@ ARCH_NUMBERS = {"x86": 1, "x64": 2, "armv6": 3, "armv6m": 4, "armv7m": 5, "armv7
 ARCH_NUMBERS |= {"armv7emsp": 7, "armv7emdp": 8, "xtensa": 9, "xtensawin": 10, "rv32imc": 11}
 
 _VERSION = 6
+_SUB_VERSION_BITS = 3
 _KIND_VIPER = 2
 _FLAG_RODATA = 0x20
 _FLAG_BSS = 0x40
@@ -23,6 +24,7 @@ class NativeModule:
 
     Attributes:
         arch: MicroPython's name of the architecture.
+        mpy_version: Version and sub-version of the format; a firmware takes one of them.
         file_bytes: The whole file.
         text_bytes: Machine code and literals.
         rodata_bytes: Constant tables.
@@ -30,6 +32,7 @@ class NativeModule:
     """
 
     arch: str
+    mpy_version: str
     file_bytes: int
     text_bytes: int
     rodata_bytes: int
@@ -64,7 +67,9 @@ def read(path: Path) -> NativeModule:
     """
     try:
         return parse(path.read_bytes())
-    except (OSError, UserError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
@@ -77,7 +82,8 @@ def parse(data: bytes) -> NativeModule:
     reader = _Reader(data)
     magic, version, features, _ = reader.take(4)
     if magic != ord("M") or version != _VERSION:
-        raise UserError(f"not an .mpy file of version {_VERSION}")
+        found = f"but {version}" if magic == ord("M") else "but something else"
+        raise UserError(f"not an .mpy file of version {_VERSION}, {found}")
     arch = next((name for name, n in ARCH_NUMBERS.items() if n == features >> 2), None)
     if arch is None:
         raise UserError("an .mpy file without native code")
@@ -94,4 +100,5 @@ def parse(data: bytes) -> NativeModule:
     rodata = reader.number() if flags & _FLAG_RODATA else 0
     bss = reader.number() if flags & _FLAG_BSS else 0
     reader.take(rodata)
-    return NativeModule(arch, len(data), len(text), rodata, bss)
+    mpy_version = f"{version}.{features & _SUB_VERSION_BITS}"
+    return NativeModule(arch, mpy_version, len(data), len(text), rodata, bss)

@@ -17,7 +17,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix firmware
-.PHONY: test-native fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
+.PHONY: test-native test-ulab fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODU
 
 test-native: $(DEMO_VENV)  ## Execute the native module of every chip and compare each bit with the host
 	@$(BIN)/python tests/native/emulate/run.py
+
+test-ulab: $(DEMO_VENV)  ## Compare ulab's spectrum with the exact one, on MICROPYTHON=... and here
+	@$(BIN)/python tests/ulab/run.py
 
 fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a planted bug must show), noise to MQTT
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)

@@ -31,6 +31,7 @@ KEYS: dict = {
     "status_interval_s": (_INT, 300, 1, 86400),
     "model_path": (_TEXT, "model.obm", 1, 255),
     "custom_path": (_TEXT, "custom.py", 1, 255),
+    "spectrum": (_CHOICE, "exact", ("exact", "ulab")),
     "silent_ms": (_INT, 5000, 10, 3600000),
     "saturated_permille": (_INT, 100, 0, 1000),
     "sample_low": (_INT, -32768, -32768, 32767),

@@ -71,7 +71,7 @@ class CustomFeatures:
 
 def _failure(error):
     text = "%s: %s" % (type(error).__name__, error)
-    return errors.OnebyteError(errors.CUSTOM_FAILED, text.split("\n")[0])
+    return errors.OnebyteError(errors.CUSTOM_FAILED, text.partition("\n")[0])
 
 
 def _complaint(index, value):

@@ -80,6 +80,8 @@ class Model:
         self._ranges = parsed.novelty_ranges
         self._n_channels = parsed.n_channels
         self._window = parsed.window
+        self._fft_log2 = parsed.fft_log2
+        self._is_hann = parsed.fft_window == 1
         self._features = obtwin_features.Features(
             parsed.n_channels,
             parsed.window,
@@ -111,6 +113,31 @@ class Model:
             raise ValueError("start_row: outside the ring")
         self._check_features(features)
         self._features.into(ring, self._ring_is_bytes, rows, start_row, features)
+
+    def use_ulab(self, prove) -> bool:
+        """Compute spectra by ulab from now on; they then differ a little, see obulab.
+
+        Args:
+            prove: Function that lets this model compute features. While it runs each spectrum is
+                computed exactly too, and the features are the exact ones.
+
+        Returns:
+            False, and nothing changes, without ulab in the firmware or spectra in the model.
+
+        Raises:
+            OnebyteError: GOLDEN_MISMATCH: they differ by more than obulab says.
+        """
+        import obulab  # most devices never need it
+
+        if not self._fft_log2 or not obulab.is_available():
+            return False
+        features = self._features
+        fast = obulab.UlabSpectrum(self._window, self._fft_log2, self._is_hann)
+        # Classes of their own, with the exact one's interface.
+        features.spectrum = obulab.Proof(features.spectrum, fast)  # type: ignore[assignment]
+        prove()
+        features.spectrum = fast  # type: ignore[assignment]
+        return True
 
     def predict_into(self, features, result) -> None:
         """Classify a feature vector.

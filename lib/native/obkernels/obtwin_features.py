@@ -52,6 +52,9 @@ class Features:
         program: Its features, (op, stream, arg0, arg1, arg2) each.
         fft_log2: Logarithm of the FFT's length, 0 without.
         fft_window: 0 rectangular, 1 Hann.
+
+    Attributes:
+        spectrum: What computes power spectra; another one may take its place.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Features:
         self._groups = [self._x[base : base + 3] for base in range(n_streams)]
         self._stats = stats = Stats(self._x)
         self._scaled = Scaled(window)
-        self._spectrum = Spectrum(window, fft_log2, fft_window == 1)
+        self.spectrum = Spectrum(window, fft_log2, fft_window == 1)
         self._spectrum_stream = -1
         self._goertzel = [
             signal.Goertzel(entry[2], window) if entry[0] == _GOERTZEL else None
@@ -169,7 +172,7 @@ class Features:
         return goertzel.power(self._scaled.z, self._scaled.shift)
 
     def _spectral(self, op: int, stream: int, low: int, high: int) -> int:
-        spectrum = self._spectrum
+        spectrum = self.spectrum
         if self._spectrum_stream != stream:
             self._spectrum_stream = stream
             if self._scale_to(stream, 14):

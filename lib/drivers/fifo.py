@@ -39,6 +39,7 @@ class FifoChip:
             low by nine clock pulses; None: nothing is done.
 
     Attributes:
+        samples_alone: rows gather while the processor sleeps.
         must_answer: False in a class whose chip may be absent when the driver is made: the first
             read that finds it starts it, and those before raise.
         overruns: how often samples were lost because the reads came too late.
@@ -48,6 +49,7 @@ class FifoChip:
         OSError: no answer, another chip (ENODEV), or one that does not keep its settings (EIO).
     """
 
+    samples_alone = True
     must_answer = True
 
     # What a driver sets.
@@ -59,6 +61,7 @@ class FifoChip:
     _who_value = 0
     _data_register = 0  # where a burst starts
     _fifo_on = (0, 0)  # register and value while the FIFO fills
+    _power_down = ()  # pairs of register and value that stop the sampling
 
     def __init__(self, bus, address: int, setup, row_bytes: int, recover=None):
         self.overruns = 0
@@ -108,6 +111,26 @@ class FifoChip:
             if self._recover is not None:
                 self._recover()
             raise
+
+    def restart(self) -> None:
+        """Begins anew after a pause: what gathered in it is forgotten, no fault, no gap.
+
+        When that fails, the next read sets the chip up again and counts a gap.
+        """
+        try:
+            self._start()
+            self._must_start = False
+        except OSError:
+            self._must_start = True
+
+    def power_down(self) -> None:
+        """Stops the sampling, to save power until `restart`.
+
+        Raises:
+            OSError: the bus failed.
+        """
+        for register, value in self._power_down:
+            self._write(register, value)
 
     def _read_rows(self, ring, at: int, max_rows: int) -> int:
         if self._must_start:

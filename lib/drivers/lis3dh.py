@@ -65,6 +65,7 @@ class LIS3DH(FifoChip):
     _who_value = _IS_LIS3DH
     _data_register = _OUT_X_L | _AUTO_INCREMENT
     _fifo_on = (_FIFO_CTRL_REG, _STREAM)
+    _power_down = ((_CTRL_REG1, 0),)
 
     def __init__(self, bus, rate_hz: int, range_g: int, address: int = 0x18, recover=None):
         _, odr = choose("rate_hz", rate_hz, _RATES)

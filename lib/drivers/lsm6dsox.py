@@ -83,6 +83,7 @@ class LSM6DSOX(FifoChip):
     _who_value = _IS_LSM6DSOX
     _data_register = _FIFO_DATA_OUT_TAG
     _fifo_on = (_FIFO_CTRL4, _CONTINUOUS)
+    _power_down = ((_CTRL1_XL, 0), (_CTRL2_G, 0))
 
     def __init__(self, bus, rate_hz: float, ranges, address: int = 0x6A, recover=None):
         range_g, range_dps = ranges

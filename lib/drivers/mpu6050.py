@@ -28,6 +28,7 @@ _FIFO_R_W = const(0x74)  # 4.31
 _WHO_AM_I = const(0x75)  # 4.32
 
 _IS_MPU6050 = const(0x68)  # whatever AD0 is
+_SLEEP = const(0x40)  # PWR_MGMT_1
 _CLOCK_GYRO_X = const(0x01)  # PWR_MGMT_1: awake, the gyroscope's clock
 _ACCEL_AND_GYRO = const(0x78)  # FIFO_EN
 _FIFO_OFLOW = const(0x10)  # INT_ENABLE and INT_STATUS
@@ -69,6 +70,7 @@ class MPU6050(FifoChip):
     _who_value = _IS_MPU6050
     _data_register = _FIFO_R_W
     _fifo_on = (_USER_CTRL, _USER_FIFO_ENABLE)
+    _power_down = ((_PWR_MGMT_1, _SLEEP),)
 
     def __init__(self, bus, rate_hz: int, ranges, address: int = 0x68, recover=None):
         range_g, range_dps = ranges

@@ -30,6 +30,8 @@ class Replay:
         OnebyteError: the file is not a recording.
     """
 
+    samples_alone = True  # as a sensor with a FIFO
+
     def __init__(self, file, speed: float, clock, fifo_rows: int = 0):
         self._reader = Reader(file)
         self.n_channels = self._reader.n_channels
@@ -73,6 +75,11 @@ class Replay:
         n_rows = self._play(room, min(max_rows, due_rows))
         self._due -= n_rows * _MILLIONTHS
         return n_rows
+
+    def restart(self) -> None:
+        """Goes on where it was: what would have been seen in a pause is not in a recording."""
+        self._last_ms = -1
+        self._due = 0
 
     def _advance(self) -> None:
         now_ms = self._clock.ticks_ms()

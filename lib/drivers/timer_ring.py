@@ -34,6 +34,7 @@ class TimerRing:
     """
 
     n_channels = 1
+    samples_alone = False  # the timer of a processor that sleeps does not tick
 
     def __init__(self, ticks_us, rate_hz: float, n_rows: int):
         if not 0.01 <= rate_hz <= 10000 or n_rows < 1:
@@ -101,6 +102,13 @@ class TimerRing:
                 tail = 0
         self._tail = tail
         return n_rows
+
+    def restart(self) -> None:
+        """Forgets what gathered in a pause; no fault, no gap."""
+        self._last_us = -1
+        self._tail = self._head
+        self._was_full = False
+        self._was_late = False
 
     def _sample(self) -> int:
         """Returns what is stored, -32768 to 32767; called in the interrupt."""

@@ -41,6 +41,10 @@ def test_refuses_rates_and_ranges_that_the_chip_lacks():
     assert str(error) == "range_g=6: not one of 2, 4, 8, 16"
 
 
+def test_pauses_without_a_fault():
+    fifo_checks.pauses_without_a_fault(_case())
+
+
 def test_may_be_plugged_in_later():
     fifo_checks.may_come_later(_case(), LIS3DH)
 

@@ -43,6 +43,10 @@ def test_refuses_rates_and_ranges_that_the_chip_lacks():
     assert str(error) == "range_dps=300: not one of 125, 250, 500, 1000, 2000"
 
 
+def test_pauses_without_a_fault():
+    fifo_checks.pauses_without_a_fault(_case())
+
+
 def test_may_be_plugged_in_later():
     fifo_checks.may_come_later(_case(), LSM6DSOX)
 

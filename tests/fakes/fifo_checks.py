@@ -539,3 +539,27 @@ def catches_planted_mistakes(case):
     for mistake in MISTAKES:
         error = raises_kind(AssertionError, Run, case, 300, mistake)
         assert "sample" in str(error), (mistake, error)
+
+
+def pauses_without_a_fault(case):
+    """After `power_down` nothing is sampled; `restart` begins anew, without overrun or gap."""
+    stage = case.new()
+    stage.settle()
+    counts = stage.counts()
+    for duration_rows in (3, 40, 2000):
+        stage.source.power_down()
+        n = stage.chip.n
+        stage.wait_rows(duration_rows)
+        stage.chip.run()
+        assert stage.chip.n == n, "sampled while it should sleep"
+        stage.source.restart()
+        stage.settle()
+        stage.wait_rows(5)
+        assert stage.read() and stage.counts() == counts
+        check_rows(stage.chip, stage.rows)
+    stage.bus.chips.clear()
+    raises_kind(OSError, stage.source.power_down)
+    stage.source.restart()
+    stage.bus.chips[case.address] = stage.chip
+    stage.drain()
+    assert stage.source.gaps == counts[1] + 1, "what failed then is made good by the next read"

@@ -96,9 +96,11 @@ class Machine:
         return float(self._process.state["cpu_s"])
 
     def boot(self, timeout_s: float = _BOOT_S) -> str:
-        """Run until the prompt of the REPL comes; return what was printed before it."""
-        # The banner is gone before the serial port is open; an empty line asks for a prompt.
-        return self._run(b"\r", _PROMPT, timeout_s).decode(errors="replace")
+        """Run until the prompt of the REPL comes; return what was printed before it.
+
+        A program that the image starts by itself gets Ctrl-C. To see it run, leave this call out.
+        """
+        return self._run(b"\r" + _CTRL_C, _PROMPT, timeout_s).decode(errors="replace")
 
     def exec(self, code: str, timeout_s: float = _EXEC_S) -> str:
         """Run code on the device and return what it printed.
@@ -144,6 +146,14 @@ class Machine:
     def run_ms(self, duration_ms: float) -> str:
         """Let emulated time go by; return what the serial port printed."""
         return self._advance(b"", None, duration_ms / 1000)[0].decode(errors="replace")
+
+    def modem(self) -> dict[str, Any]:
+        """Return what the modem counted: frames, connections, refused packets and so on."""
+        return dict(self._process.call("modem")["modem"])
+
+    def fail_link(self, kind: str, duration_ms: float) -> None:
+        """Let the modem's link fail from now on: "stall", "drop" or "hangup", see js/ppp.mjs."""
+        self._process.call("outage", kind=kind, forMs=duration_ms)
 
     def flash(self) -> bytes:
         """Return the content of the flash; a machine can be started from it again."""

@@ -1,11 +1,11 @@
 /** A Pico: the chip, what is soldered to it, and the emulated time. Survives resets of the chip. */
 
 import { CycleClock } from './clock.mjs';
+import { FlashChip, attachFlash } from './flash.mjs';
 import { Fault, addViews } from './memory.mjs';
 import { UsbSerial } from './serial.mjs';
 
 const FLASH_START = 0x10000000;
-const FLASH_BYTES = 2 * 1024 * 1024;
 const MCU_HZ = 125e6;
 
 /** One line of the emulated time, in nanoseconds since power-on, that no reset breaks. */
@@ -42,8 +42,7 @@ export class Board {
     this.engine = engine;
     this.bootrom = bootrom;
     this.log = log;
-    this.image = new Uint8Array(FLASH_BYTES).fill(0xff);
-    this.image.set(image);
+    this.flash = new FlashChip(image, this);
     this.serial = new UsbSerial(engine.USBCDC);
     this.bootHooks = [];
     this.events = new Set();
@@ -55,11 +54,33 @@ export class Board {
     this.clock = null;
     this.mustStop = false;
     this.pendingReset = null;
+    this.isDead = true; // until powerOn()
+    this.isStopped = false;
   }
 
-  /** Switch the power on. */
+  /** Switch the power on: at first, or after `losePower`. */
   powerOn() {
+    this.isDead = false;
+    this.flash.powerOn();
     this.boot(null);
+  }
+
+  /** The supply fails now: nothing runs until it is switched on again. */
+  losePower() {
+    this.isDead = true;
+    this.halt();
+  }
+
+  /** The program asks for the end of the run. */
+  stop() {
+    this.isStopped = true;
+    this.halt();
+  }
+
+  /** Let time go by without executing anything. */
+  skip(nanos) {
+    this.clock.skip(nanos);
+    this.clock.limitCore();
   }
 
   /** Emulated nanoseconds since power-on. */
@@ -120,8 +141,8 @@ export class Board {
       throw new Fault(`breakpoint ${code} at 0x${(mcu.core.PC - 2).toString(16)}`);
     };
     addViews(mcu, this.bootrom);
-    mcu.flash.set(this.image);
-    if (before) {
+    attachFlash(mcu, this.flash);
+    if (before && kept) {
       mcu.sram.set(before.sram); // the supply never failed
     }
     mcu.core.reset(); // takes the stack from the ROM
@@ -137,6 +158,9 @@ export class Board {
 
   /** Run for up to this many cycles, idle time not counted, or until `halt()`. */
   runSlice(maxCycles) {
+    if (this.isDead) {
+      return;
+    }
     this.mustStop = false;
     const end = this.mcu.core.cycles + maxCycles;
     while (!this.mustStop && this.mcu.core.cycles < end) {

@@ -84,14 +84,15 @@ const CORRECTIONS = [
 const EXCEPTION_ENTRY_CYCLES = 15;
 
 const LOOP_HEAD = `
-  while (this.cycles < this.limit) {
+  const { registers: regs, time } = this;
+  while (time[0] < time[1]) {
     if (this.interruptsUpdated && this.checkForInterrupts()) {
       this.waiting = false;
-      this.cycles += ${EXCEPTION_ENTRY_CYCLES};
+      time[0] += ${EXCEPTION_ENTRY_CYCLES};
     }
-    const opcodePC = this.registers[15] & ~1;
+    const opcodePC = regs[15] & ~1;
     const opcode = mcu.fetch(opcodePC);
-    this.registers[15] += 2;
+    regs[15] += 2;
     let deltaCycles = 1;
     let opcode2 = 0;
     switch (kinds[opcode]) {
@@ -99,7 +100,7 @@ const LOOP_HEAD = `
 
 const LOOP_TAIL = `
     }
-    this.cycles += deltaCycles;
+    time[0] += deltaCycles;
   }
 `;
 
@@ -174,9 +175,17 @@ export function compileLoop(source) {
     throw new Error('rp2040js is not the expected one: its decoder cannot be read');
   }
   const body = cases(narrow, [...wide, fallback])
+    .replaceAll('this.registers', 'regs')
+    .replaceAll('this.PC', 'regs[15]')
+    .replaceAll('this.LR', 'regs[14]')
+    .replaceAll('this.cyclesIO', 'cyclesIO')
     .replaceAll('this.readUint', 'mcu.readUint')
     .replaceAll('this.writeUint', 'mcu.writeUint');
   const text = `const spRegister = 13, pcRegister = 15;
+const cyclesIO = (address, isWrite = false) => {
+  const top = address >>> 28;
+  return top < 4 ? 1 : top === 4 ? (isWrite ? 4 : 3) : top === 13 ? 0 : 1;
+};
 const signExtend8 = (value) => (value << 24) >> 24;
 const signExtend16 = (value) => (value << 16) >> 16;
 return function runLoop(mcu) {${LOOP_HEAD}${body}${LOOP_TAIL}};`;

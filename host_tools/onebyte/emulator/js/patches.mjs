@@ -53,7 +53,29 @@ const core = {
   },
 };
 
+/** `cycles` and `limit` as numbers of one array: as fields they would be boxed at each change. */
+const time = {
+  cycles: {
+    get() {
+      return this.time[0];
+    },
+    set(value) {
+      this.time ??= new Float64Array(2);
+      this.time[0] = value;
+    },
+  },
+  limit: {
+    get() {
+      return this.time[1];
+    },
+    set(value) {
+      this.time[1] = value;
+    },
+  },
+};
+
 function installCore(CortexM0Core, source) {
+  Object.defineProperties(CortexM0Core.prototype, time);
   const enter = CortexM0Core.prototype.checkForInterrupts;
   Object.assign(CortexM0Core.prototype, core, {
     runLoop: compileLoop(source),

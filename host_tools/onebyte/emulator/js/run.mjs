@@ -9,7 +9,10 @@ import fs from 'node:fs';
 import readline from 'node:readline';
 
 import { Board } from './board.mjs';
+import { Mailbox } from './mailbox.mjs';
 import { loadEngine } from './patches.mjs';
+import { attachPpp } from './ppp.mjs';
+import { attachResets } from './resets.mjs';
 
 const SLICE_CYCLES = 2_000_000;
 
@@ -38,7 +41,7 @@ class Output {
     return at < 0 ? -1 : at + this.until.length;
   }
 
-  take(length) {
+  take(length = this.bytes.length) {
     const taken = this.bytes.subarray(0, length);
     this.bytes = this.bytes.subarray(length);
     return taken;
@@ -46,8 +49,10 @@ class Output {
 }
 
 class Session {
-  constructor(board) {
+  constructor(board, mailbox, link) {
     this.board = board;
+    this.link = link;
+    this.mailbox = mailbox;
     this.output = new Output(board.serial, () => board.halt());
     this.mustPause = false;
   }
@@ -58,6 +63,7 @@ class Session {
       cycles: board.cycles,
       nanos: board.nowNanos(),
       resets: board.resets,
+      flash: board.flash.operations,
       cpu_s: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
     };
   }
@@ -76,7 +82,9 @@ class Session {
     });
     this.mustPause = false;
     const lastMoment = performance.now() + wallS * 1000;
-    while (output.matchEnd() < 0 && !isOver && !this.mustPause) {
+    board.isStopped = false;
+    const isDone = () => isOver || this.mustPause || board.isStopped || board.isDead;
+    while (output.matchEnd() < 0 && !isDone()) {
       if (performance.now() > lastMoment) {
         throw new Error(`still running after ${wallS} s of the PC's time`);
       }
@@ -86,7 +94,8 @@ class Session {
     deadline.cancel();
     const end = output.matchEnd();
     output.until = null;
-    return { found: end >= 0, output: output.take(end < 0 ? undefined : end).toString('base64') };
+    const { isStopped: stopped, isDead: dead } = board;
+    return { found: end >= 0, stopped, dead, output: output.take(end < 0 ? undefined : end).toString('base64') };
   }
 
   /** Let sockets and stdin be served. */
@@ -108,13 +117,41 @@ class Session {
   }
 
   reset() {
-    this.board.reset({ pin: true });
+    this.board.boot({ pin: true });
+    return {};
+  }
+
+  /** The supply fails `share` through the flash operation of this number from now on. */
+  cut({ operation, share }) {
+    this.board.flash.cut = operation === null ? null : { operation, share };
+    return {};
+  }
+
+  /** The supply comes back: RAM is empty, the flash is as it was left. */
+  power() {
+    this.board.powerOn();
+    return {};
+  }
+
+  /** [number, cycles, nanoseconds] of each mark since the last call. */
+  marks() {
+    return { marks: this.mailbox.marks.splice(0) };
+  }
+
+  /** What the modem counted. */
+  modem() {
+    return { modem: this.link.stats() };
+  }
+
+  /** The modem's link fails from now on, for some emulated time. */
+  outage({ kind, forMs }) {
+    this.link.outage({ kind, for_ms: forMs });
     return {};
   }
 
   /** Write the flash to a file. */
   flash({ path }) {
-    fs.writeFileSync(path, this.board.image);
+    fs.writeFileSync(path, this.board.flash.data);
     return {};
   }
 }
@@ -125,8 +162,11 @@ async function start(config) {
   const words = fs.readFileSync(config.bootrom);
   const bootrom = new Uint32Array(words.buffer.slice(words.byteOffset, words.byteOffset + 16384));
   const board = new Board(engine, bootrom, fs.readFileSync(config.image), log);
+  attachResets(board, config.seed ?? 1);
+  const mailbox = new Mailbox(board, config.mailbox ?? {});
+  const link = config.ppp ? attachPpp(board, config.ppp) : null;
   board.powerOn();
-  return new Session(board);
+  return new Session(board, mailbox, link);
 }
 
 function answer(message) {

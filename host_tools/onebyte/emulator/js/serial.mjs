@@ -1,5 +1,41 @@
 /** The host's end of the USB serial port. */
 
+const SOF_RD = 0x48;
+const INTE = 0x90;
+const DEV_SOF = 1 << 17;
+const FRAME_NANOS = 1e6;
+
+/**
+ * A frame starts each millisecond, which the package does for a host only. MicroPython asks for
+ * it after a terminal opened the port, to send what was printed before. Nobody else does, so the
+ * frames start only while their interrupt is enabled.
+ */
+function addFrames(usb) {
+  const read = usb.readUint32.bind(usb);
+  const write = usb.writeUint32.bind(usb);
+  const alarm = usb.rp2040.clock.createAlarm(() => {
+    usb.sofFrameNumber = (usb.sofFrameNumber + 1) & 0x7ff;
+    usb.intRaw |= DEV_SOF;
+    usb.checkInterrupts();
+    alarm.schedule(FRAME_NANOS);
+  });
+  usb.readUint32 = (offset) => {
+    if (offset === SOF_RD) {
+      usb.intRaw &= ~DEV_SOF;
+      usb.checkInterrupts();
+    }
+    return read(offset);
+  };
+  usb.writeUint32 = (offset, value) => {
+    write(offset, value);
+    if (offset === INTE && !(usb.intEnable & DEV_SOF)) {
+      alarm.cancel();
+    } else if (offset === INTE && !alarm.scheduled) {
+      alarm.schedule(FRAME_NANOS);
+    }
+  };
+}
+
 /** Bytes to and from the chip; survives its resets. */
 export class UsbSerial {
   /** @param {Function} USBCDC the package's host side of a CDC device */
@@ -20,6 +56,7 @@ export class UsbSerial {
     this.isConnected = false;
     this.queue = [];
     this.armed = [];
+    addFrames(usb);
     const deliver = usb.onEndpointRead;
     // Without data the host is to stay silent (NAK): the package answered with an empty packet
     // every 10 us, and each of them is an interrupt.

@@ -10,7 +10,6 @@ from array import array
 from binascii import hexlify
 
 from app import config, loader
-from formats import model
 
 
 class Files:
@@ -40,7 +39,7 @@ def main(kernels, model_path, custom_path, samples_path):
     """Print the features of every window."""
     with open(model_path, "rb") as file:
         content = file.read()
-    info = model.parse(content)
+    info = loader.parse(content, __import__(kernels))
     settings = {"tenant": "t", "device": "d", "broker_host": "h", "custom_path": custom_path}
     board = Board(__import__(kernels), Source(info))
     proven = loader.prove(info, content, board, config.Config(settings))

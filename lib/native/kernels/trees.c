@@ -13,6 +13,13 @@
 #endif
 #endif
 
+#if defined(__thumb__) && !defined(__thumb2__)
+#include "walk_thumb1.h"
+#define OB_THUMB1 1
+#else
+#define OB_THUMB1 0
+#endif
+
 int32_t ob_novelty_score(const int16_t *ranges, const int16_t *features, uint32_t n_features);
 
 enum {
@@ -21,8 +28,64 @@ enum {
     SKIP_MASK = 0xff,
     SPLIT_WORDS = 2,
     LONG_SPLIT_WORDS = 3,
+    ROWS = 32, /* of votes that are added in one pass on Thumb-1 */
     GROUP = 4, /* trees whose leaves are found before their votes are added */
 };
+
+#if OB_THUMB1
+
+/* Adds the votes of four classes from row[0..n) on: as many sums as there are registers. Of the
+ * last group only three may exist; the byte behind the row is read then (a file goes on for at least
+ * four bytes, its CRC) and its sum is dropped. */
+static void add_four(const uint8_t *const *row, uint32_t n, uint32_t first, int32_t *votes,
+    uint32_t n_votes) {
+    const uint8_t *const *end = row + n;
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    do {
+        const uint8_t *part = *row++ + first;
+        a += part[0];
+        b += part[1];
+        c += part[2];
+        d += part[3];
+    } while (row < end);
+    votes[0] += a;
+    votes[1] += b;
+    votes[2] += c;
+    if (n_votes > 3) {
+        votes[3] += d;
+    }
+}
+
+static void add_rows(const uint8_t *const *row, uint32_t n, uint32_t n_classes, int32_t *votes) {
+    uint32_t i = 0;
+    for (; i + 3 <= n_classes; i += 4) {
+        add_four(row, n, i, votes + i, n_classes - i);
+    }
+    for (; i < n_classes; i++) {
+        for (uint32_t j = 0; j < n; j++) {
+            votes[i] += row[j][i];
+        }
+    }
+}
+
+static void add_all_votes(const ob_model *m, const int16_t *features, int32_t *votes) {
+    const uint8_t *rows[ROWS];
+    const uint16_t *root = m->roots, *end = root + m->n_trees;
+    walk w = {m->words, features, root, end, votes, rows, m->n_classes};
+    if (!m->leaf_bits) {
+        walk_and_count(&w);
+        return;
+    }
+    w.votes = (void *)(uintptr_t)m->rows;
+    for (; w.root < end; w.root = w.end) {
+        uint32_t n = (uint32_t)(end - w.root) < ROWS ? (uint32_t)(end - w.root) : ROWS;
+        w.end = w.root + n;
+        walk_to_rows(&w);
+        add_rows(rows, n, m->n_classes, votes);
+    }
+}
+
+#else
 
 /* Walks one tree and returns its leaf: a class id or the index of a row of votes. */
 static uint32_t find_leaf(const uint16_t *entry, const int16_t *features) {
@@ -145,22 +208,26 @@ static int32_t confidence_of(uint32_t votes, uint32_t sum) {
     return (int32_t)quotient;
 }
 
+#endif
+
 void ob_predict(const ob_model *m, const int16_t *features, int32_t *result) {
-    int32_t *votes = result + OB_RESULT_VOTES;
-    uint32_t best = 0;
-    int32_t sum = 0;
-    for (uint32_t class_id = 0; class_id < m->n_classes; class_id++) {
-        votes[class_id] = 0;
+    int32_t *votes = result + OB_RESULT_VOTES, *end = votes + m->n_classes;
+    for (int32_t *vote = votes; vote < end;) {
+        *vote++ = 0;
     }
     add_all_votes(m, features, votes);
-    for (uint32_t class_id = 0; class_id < m->n_classes; class_id++) {
-        sum += votes[class_id];
-        if (votes[class_id] > votes[best]) {
-            best = class_id;
+    const int32_t *after_best = votes;
+    int32_t most = -1, sum = 0;
+    for (const int32_t *vote = votes; vote < end;) {
+        int32_t value = *vote++;
+        sum += value;
+        if (value > most) {
+            most = value;
+            after_best = vote;
         }
     }
-    result[OB_RESULT_CLASS_ID] = (int32_t)best;
-    result[OB_RESULT_CONFIDENCE] = confidence_of((uint32_t)votes[best], (uint32_t)sum);
+    result[OB_RESULT_CLASS_ID] = (int32_t)(after_best - votes) - 1;
+    result[OB_RESULT_CONFIDENCE] = confidence_of((uint32_t)most, (uint32_t)sum);
     result[OB_RESULT_NOVELTY] =
         m->ranges ? ob_novelty_score(m->ranges, features, m->program.n_features) : 0;
     result[OB_RESULT_SUM] = sum;

@@ -31,6 +31,7 @@ class Duty:
         ledger: Ledger.
         senses: whether the source is read now.
         link_is_wanted: whether the link is to be open now.
+        boot_ms: from the first tick of a boot until here; 0: not known.
         wakes: from sleep, since the epoch began.
     """
 
@@ -58,7 +59,11 @@ class Duty:
         )
         self.ledger = Ledger(board.currents_ua, self.mode == power.AWAKE)
         now_ms = board.clock.ticks_ms()
+        # Where the ticks of a board begin.
+        self.boot_ms = now_ms if now_ms < _LONGEST_BOOT_MS else 0
         self._started_ms = self._woke_ms = self._link_ms = now_ms
+        if self.cause == power.WOKE:
+            self._woke_ms -= self.boot_ms
         self._said_ms = now_ms
         self._status_is_due = True
         self._n_statuses = 0
@@ -71,8 +76,8 @@ class Duty:
         self.senses = True
         self.link_is_wanted = self.mode == power.AWAKE
         self.wakes = 0
-        if now_ms < _LONGEST_BOOT_MS:
-            self.ledger.mark(power.PHASE_ACTIVE, 0)  # where the ticks of a board begin
+        if self.boot_ms:
+            self.ledger.mark(power.PHASE_ACTIVE, 0)
         self.ledger.mark(power.PHASE_ACTIVE, now_ms)
 
     def attach(self, node) -> None:
@@ -119,11 +124,15 @@ class Duty:
         if self.mode == power.AWAKE:
             return _TICKS_MASK
         if self.link_is_wanted:
+            if self._is_done():
+                return 0
             left_ms = self._budget_ms - ((now_ms - self._link_ms) & _TICKS_MASK)
+        elif self._wants_link(now_ms):
+            return 0 if self.mode == power.NAPS or not self.senses else self._awake_left_ms(now_ms)
         else:
             left_ms = self._pause_left_ms(now_ms) or _TICKS_MASK
         if self.mode != power.NAPS:
-            left_ms = min(left_ms, self._budget_ms - ((now_ms - self._woke_ms) & _TICKS_MASK))
+            left_ms = min(left_ms, self._awake_left_ms(now_ms))
         return max(0, left_ms)
 
     def nap(self, duration_ms: int) -> bool:
@@ -151,11 +160,19 @@ class Duty:
         if not self.link_is_wanted:
             return
         open_ms = (now_ms - self._link_ms) & _TICKS_MASK
-        is_done = node.is_delivered and not self._status_is_due
+        is_done = self._is_done()
         n_failures = node.link_failures - self._n_failures
         if power.keeps_link(open_ms, self._budget_ms, is_done, n_failures):
             return
         self._end_session(now_ms, is_done)
+
+    def _is_done(self) -> bool:
+        node = self._node
+        is_due = self._status_is_due and node.statuses == self._n_statuses
+        return node.is_delivered and not is_due
+
+    def _awake_left_ms(self, now_ms: int) -> int:
+        return max(0, self._budget_ms - ((now_ms - self._woke_ms) & _TICKS_MASK))
 
     def _wants_link(self, now_ms: int) -> bool:
         left_ms = self._pause_left_ms(now_ms)

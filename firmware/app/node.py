@@ -263,7 +263,9 @@ class Node:
         self._status.tick(now_ms)
         state.epoch = outbox.epoch
         state.next_seq = outbox.next_seq
-        state.uptime_s = self._status.uptime_s + sleep_ms // 1000
+        uptime_ms = self._status.uptime_ms + sleep_ms
+        state.uptime_s = uptime_ms // 1000
+        state.uptime_ms = uptime_ms % 1000
         state.records = outbox.records()
         state.unsaved_age_ms = self.unsaved_age_ms(now_ms) + sleep_ms
         state.model = self._model_crc
@@ -284,7 +286,9 @@ class Node:
         self._sensing.faults = counters["faults"]
         self._uplink.connects = counters["connects"]
         self.outbox.go_on(counters)
-        self._status.go_on(state.uptime_s)
+        self._status.go_on(state.uptime_s * 1000 + state.uptime_ms + self.duty.boot_ms)
+        if hasattr(self._clock, "go_on"):
+            self._clock.go_on(state.uptime_s)
         self._saved_ms = (now_ms - min(state.unsaved_age_ms, _TICKS_MASK)) & _TICKS_MASK
         if state.model == self._model_crc:
             self._sensing.go_on(state, now_ms)

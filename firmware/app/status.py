@@ -51,6 +51,9 @@ class Status:
         sensing: Sensing or Refused.
         clock: object with `ticks_ms()` and `quality`.
         duty: Duty.
+
+    Attributes:
+        uptime_ms: since the boot that began the epoch.
     """
 
     def __init__(self, outbox, sensing, clock, duty):
@@ -59,21 +62,16 @@ class Status:
         self._clock = clock
         self._duty = duty
         self._last_ms = clock.ticks_ms()
-        self._uptime_ms = 0
+        self.uptime_ms = 0
 
     def tick(self, now_ms: int) -> None:
         """Lets the uptime grow; call it at least once before the ticks wrap (12 days)."""
-        self._uptime_ms += (now_ms - self._last_ms) & 0x3FFFFFFF
+        self.uptime_ms += (now_ms - self._last_ms) & 0x3FFFFFFF
         self._last_ms = now_ms
 
-    @property
-    def uptime_s(self) -> int:
-        """Seconds since the boot that began the epoch."""
-        return self._uptime_ms // 1000
-
-    def go_on(self, uptime_s: int) -> None:
+    def go_on(self, uptime_ms: int) -> None:
         """Adds what passed before this wake from deep sleep."""
-        self._uptime_ms += uptime_s * 1000
+        self.uptime_ms += uptime_ms
 
     def values(self, connects: int) -> dict:
         """Returns the content of the status message."""
@@ -86,7 +84,7 @@ class Status:
             "windows": self._sensing.windows,
             "faults": self._sensing.faults,
             "connects": connects,
-            "uptime_s": self.uptime_s,
+            "uptime_s": self.uptime_ms // 1000,
             "heap_free": gc.mem_free(),
             "time_quality": self._clock.quality,
             "flash_errors": self._outbox.flash_errors,

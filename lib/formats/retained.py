@@ -10,7 +10,7 @@ from formats import errors, record
 from formats.crc import crc16, crc32
 
 MARK_BYTES = 12
-HEAD_BYTES = 140  # of the state, before its records
+HEAD_BYTES = 142  # of the state, before its records
 MAX_RECORDS = 1024
 MAX_HISTORY = 15
 N_PHASES = 5
@@ -26,7 +26,7 @@ _MAGIC = b"OBS\x1a"
 _VERSION = 1
 _ASLEEP = 1
 _CRC_BYTES = 4
-_FORMAT = "<4sBBHIIIIHBBII7I10II15s15sH"
+_FORMAT = "<4sBBHIIIIHBBII7I10II15s15sHH"
 _U32_MAX = 0xFFFFFFFF
 
 
@@ -71,6 +71,7 @@ class State:
         epoch: of the records that it makes, 1-65535.
         next_seq: number of the next record.
         uptime_s: since the boot that began the epoch, at the wake.
+        uptime_ms: and its milliseconds, 0-999.
         status_age_ms: since the last status message, at the wake; UNKNOWN_MS: none was sent.
         published_age_ms: since the last decision that was published, at the wake.
         published: its policy key, or NO_KEY.
@@ -91,6 +92,7 @@ class State:
         self.epoch = 1
         self.next_seq = 0
         self.uptime_s = 0
+        self.uptime_ms = 0
         self.status_age_ms = UNKNOWN_MS
         self.published_age_ms = 0
         self.published = NO_KEY
@@ -149,6 +151,7 @@ def pack(state: State) -> bytearray:
         state.unsaved_age_ms,
         bytes(state.votes),
         bytes(state.confidences),
+        state.uptime_ms,
         n_records,
     )
     content[HEAD_BYTES : len(content) - _CRC_BYTES] = state.records
@@ -199,7 +202,7 @@ def _from_head(head) -> State:
     state.charge_uah = list(head[20:25])
     state.charge_rest = list(head[25:30])
     state.unsaved_age_ms = head[30]
-    votes, confidences = head[31:33]
+    votes, confidences, state.uptime_ms = head[31:34]
     state.votes = votes[:n_history]
     state.confidences = confidences[:n_history]
     if n_history > MAX_HISTORY or any(votes[n_history:]) or any(confidences[n_history:]):
@@ -217,6 +220,7 @@ def _check(state: State, n_records: int) -> None:
         and min(u32) >= 0
         and max(u32) <= _U32_MAX
         and (0 <= state.published <= 255 or state.published == NO_KEY)
+        and 0 <= state.uptime_ms <= 999
         and 0 <= state.link_failures <= 255
         and len(state.votes) == len(state.confidences) <= MAX_HISTORY
         and (0 <= state.at < len(state.votes) or state.at == 0)

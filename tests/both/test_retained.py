@@ -20,6 +20,7 @@ def full(**changes):
     state.epoch = 7
     state.next_seq = 1234
     state.uptime_s = 86400
+    state.uptime_ms = 999
     state.status_age_ms = 3599000
     state.published_age_ms = 60001
     state.published = 0x8F
@@ -63,8 +64,8 @@ def test_the_layout_is_the_one_of_the_spec():
     assert content[36] == 1 and content[60] == 7, "counters"
     assert content[64] == 10 and content[80] == 50, "charge"
     assert content[108:111] == b"\x01\xff\x03" and content[123:126] == b"\x80\x00\xff"
-    assert content[138:140] == b"\x03\x00" and content[140:142] == b"\x06\x00"
-    assert len(content) == 140 + 48 + 4
+    assert content[138:142] == b"\xe7\x03\x03\x00" and content[142:144] == b"\x06\x00"
+    assert len(content) == 142 + 48 + 4
 
 
 def test_a_field_that_does_not_fit_is_refused_both_ways():
@@ -75,6 +76,7 @@ def test_a_field_that_does_not_fit_is_refused_both_ways():
         {"next_seq": -1},
         {"next_seq": 1 << 32},
         {"uptime_s": 1 << 32},
+        {"uptime_ms": 1000},
         {"status_age_ms": -1},
         {"model": 1 << 32},
         {"published": 256},
@@ -108,8 +110,8 @@ def test_wrong_states_are_refused_by_name():
     for at, value, code in (
         (0, 0, errors.RETAINED_MAGIC),
         (4, 2, errors.RETAINED_VERSION),
-        (138, 4, errors.RETAINED_SIZE),
-        (144, 0, errors.RETAINED_CRC),
+        (140, 4, errors.RETAINED_SIZE),
+        (146, 0, errors.RETAINED_CRC),
     ):
         bad = bytearray(good)
         bad[at] = value

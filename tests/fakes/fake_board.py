@@ -94,7 +94,8 @@ class Board:
         self.clock = Clock()
         self.source = source
         self.kernels = kernels
-        self.files = files or new_filesystem()
+        self._flash = PowerCutFlash(n_blocks=64, block_bytes=512)
+        self.files = files or _format(self._flash)
         self.power = None
         self.retained = None
         self.currents_ua = {}
@@ -104,6 +105,10 @@ class Board:
         """Return the model file, empty when there is none."""
         return self._model
 
+    def flash_ops(self):
+        """Return how often the filesystem made for this board was written or erased."""
+        return self._flash.ops
+
     def idle(self, duration_ms):
         """Let the time pass."""
         self.clock.now += duration_ms
@@ -111,7 +116,10 @@ class Board:
 
 def new_filesystem():
     """Return an empty LittleFS in RAM."""
-    flash = PowerCutFlash(n_blocks=64, block_bytes=512)
+    return _format(PowerCutFlash(n_blocks=64, block_bytes=512))
+
+
+def _format(flash):
     vfs.VfsLfs2.mkfs(flash)
     return vfs.VfsLfs2(flash)
 

@@ -1,0 +1,438 @@
+"""A node that sleeps: rhythm, radio, budget, watchdog and weak supply, on a clock of its own."""
+
+import micropython
+from check import raises_kind
+from duty_node import HOP, RATE_MHZ, SPREADS, WINDOW, World, turn
+from fake_power import DeepSleep, Memory, WatchdogReset
+
+from app import power
+from app.watchdog import PatientNet, Watchdog
+from formats import messages, retained
+
+WINDOW_MS = WINDOW * 1000000 // RATE_MHZ
+HOP_MS = HOP * 1000000 // RATE_MHZ
+
+
+def asleep_share(made, duration_ms):
+    return sum(made.chip.naps) * 100 // duration_ms
+
+
+def test_never_means_as_ever():
+    made = World().boot()
+    turn(made, 3000)
+    assert made.duty.mode == power.AWAKE
+    assert made.chip.naps == [] and made.link.sessions == 0 and not made.link.closed
+    assert made._sensing.windows > 3
+
+
+def test_naps_lose_no_sample_and_judge_every_window():
+    made = World(sleep="light", policy="all").boot()
+    made.source.change(SPREADS[1])
+    turn(made, 2000)
+    passed_ms = made.clock.now - 100
+    expected = (passed_ms - WINDOW_MS) // HOP_MS + 1
+    assert made.duty.mode == power.NAPS
+    assert made.source.overruns == 0 and made.source.starts == 1
+    assert expected - 2 <= made._sensing.windows <= expected and expected > 20
+    assert len(made.link.records) == made._sensing.windows
+    assert asleep_share(made, passed_ms) > 80
+
+
+def test_a_node_that_naps_opens_its_link_only_when_it_has_something_to_say():
+    made = World(sleep="light", policy="on_change", heartbeat_s=86400).boot()
+    turn(made, 300)
+    assert made.link.sessions == 2, "the status after the start, and the first decision"
+    steps = made.link.steps
+    turn(made, 3000, lambda: made.clock.now > 200000)
+    assert made.link.sessions == 2 and made.link.steps == steps and made.link.closed
+    made.source.change(SPREADS[2])
+    assert turn(made, 3000, lambda: len(made.link.records) == 2)
+    assert made.link.sessions == 3
+    turn(made, 100)
+    assert not made.duty.link_is_wanted
+
+
+def test_a_status_that_is_due_opens_the_link():
+    made = World(sleep="light", policy="on_change", heartbeat_s=86400, status_interval_s=60).boot()
+    turn(made, 100000, lambda: made.clock.now > 200000)
+    assert made.link.statuses == made.link.sessions == 5, "twice at the start, then each minute"
+
+
+def test_a_timer_does_not_tick_in_a_nap():
+    world = World(sleep="light")
+    made = world.boot()
+    type(made.source).samples_alone = False
+    try:
+        made = world.boot()
+    finally:
+        type(made.source).samples_alone = True
+    assert made.duty.mode == power.AWAKE
+    turn(made, 500)
+    assert made.chip.naps == []
+
+
+def test_a_cycle_judges_its_windows_and_sleeps_the_rest():
+    world = World(
+        sleep="light", wake_interval_s=60, policy="on_change", heartbeat_s=86400, wake_windows=2
+    )
+    made = world.boot()
+    assert turn(made, 100000, lambda: made.duty.wakes == 10)
+    assert made.duty.mode == power.CYCLE_LIGHT
+    assert made._sensing.windows == 20
+    assert made.source.starts == 11 and made.source.overruns == 0
+    assert abs(made.clock.now - 600000) < 1500, "the wakes keep their interval"
+    assert asleep_share(made, made.clock.now) > 95
+    assert made.link.sessions == 2, "the first decision, and one status after five minutes"
+
+
+def test_a_cycle_without_light_sleep_waits_awake():
+    world = World(sleep="light", wake_interval_s=60)
+    made = world.boot()
+    type(made.chip).can_light_sleep = False
+    try:
+        made = world.boot()
+        assert turn(made, 100000, lambda: made.duty.wakes == 3)
+    finally:
+        type(made.chip).can_light_sleep = True
+    assert made.chip.naps == []
+    uah = made.duty.ledger.charge_uah
+    assert uah[power.PHASE_SLEEP] == 0 and uah[power.PHASE_ACTIVE] > 900, "nothing was saved"
+
+
+def test_a_broker_that_is_silent_for_ever_costs_its_budget_and_no_record():
+    for sleep in ("light", "deep"):
+        world = World(
+            sleep=sleep,
+            wake_interval_s=60,
+            policy="all",
+            awake_budget_ms=5000,
+            outbox_flush_s=86400,
+        )
+        world.online = False
+        made = world.boot()
+        made_records = []
+        wakes = 0
+        while wakes < 12:
+            start_ms = made.clock.now
+            ended = False
+            try:
+                n_wakes = made.duty.wakes
+                ended = turn(made, 100000, lambda m=made, n=n_wakes: m.duty.wakes > n)
+            except DeepSleep:
+                ended = True
+            assert ended, "the node never slept"
+            # What naps between two reads there are belongs to the time awake.
+            slept_ms = max(made.chip.naps) if sleep == "light" else 0
+            assert made.clock.now - start_ms - slept_ms <= 5000 + 1300
+            made.chip.naps.clear()
+            wakes += 1
+            if sleep == "deep":
+                made_records = retained.parse(world.memory.content[12:]).records
+                made = world.boot("deep_sleep")
+                assert made.outbox.queued() == wakes
+        assert made.outbox.queued() == 12
+        world.online = made.link.online = True
+        try:
+            turn(made, 10000000, lambda m=made: len(m.link.records) >= 12)
+        except DeepSleep:
+            made = world.boot("deep_sleep")
+            made.duty._pause_ms = 0
+            turn(made, 10000, lambda m=made: len(m.link.records) >= 12)
+        assert [record[3] for record in made.link.records][:12] == list(range(12))
+        assert made_records or sleep == "light"
+
+
+def test_pauses_after_a_silent_broker_grow():
+    world = World(sleep="light", wake_interval_s=60, policy="all", awake_budget_ms=5000)
+    world.online = False
+    made = world.boot()
+    turn(made, 1000000, lambda: made.duty.wakes == 60)
+    assert 5 <= made.link.sessions <= 10, "an hour: not sixty sessions"
+    steps = made.link.sessions
+    made.link.online = True
+    turn(made, 1000000, lambda: made.link.sessions > steps)
+    turn(made, 3)
+    made.link.records.clear()
+    turn(made, 1000000, lambda: made.duty.wakes == 200)
+    n_wakes = made.duty.wakes
+    assert turn(made, 1000000, lambda: made.duty.wakes == n_wakes + 1)
+    assert made.outbox.queued() == 0, "one success, and every wake delivers again"
+
+
+def test_two_failures_end_a_session():
+    made = World(sleep="light", policy="all").boot()
+    made.link.online = False
+    assert turn(made, 1000, lambda: made.duty.link_is_wanted)
+    made.link.failures += 1
+    turn(made, 2)
+    assert made.duty.link_is_wanted
+    made.link.refusals += 1
+    turn(made, 2)
+    assert not made.duty.link_is_wanted and made.link.closed
+
+
+def test_deep_sleep_goes_on_where_it_stopped():
+    world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=3600)
+    made = world.boot()
+    epoch = made.outbox.epoch
+    error = raises_kind(DeepSleep, turn, made, 100000)
+    assert 50000 < error.args[0] <= 60000
+    assert made.source.sleeps, "the sensor sleeps, too"
+    assert len(made.link.records) == 1
+    charge = sessions = 0
+    for wake in range(1, 31):
+        made = world.boot("deep_sleep")
+        assert made.outbox.epoch == epoch and made.duty.wakes == wake
+        raises_kind(DeepSleep, turn, made, 100000)
+        assert made.link.records == [], "the same class is no change after a sleep, either"
+        sessions += made.link.sessions
+        values = made.summary()
+        assert values["windows"] == wake + 1
+        assert values["uptime_s"] - 60 * wake in (0, 1, 2)
+        total = values["uah_active"] + values["uah_radio"]
+        assert total >= charge
+        charge = total
+    assert 5 <= sessions <= 6, "but a status is due every five minutes"
+    for n_published in (0, 1):
+        made = world.boot("deep_sleep")
+        made.source.change(SPREADS[2])
+        raises_kind(DeepSleep, turn, made, 100000)
+        assert len(made.link.records) == n_published, "2 of the last 3 windows, over three wakes"
+    ((record_epoch, _, _, seq, _, _),) = made.link.records
+    assert (record_epoch, seq) == (epoch, 1)
+
+
+def test_the_heartbeat_counts_the_sleep():
+    world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=600)
+    published = 0
+    made = world.boot()
+    for _ in range(61):
+        raises_kind(DeepSleep, turn, made, 100000)
+        published += len(made.link.records)
+        made = world.boot("deep_sleep")
+    assert 6 <= published <= 7, "at once and every ten minutes of an hour"
+
+
+def test_auto_takes_deep_sleep_only_where_it_pays():
+    for interval_s, boot_uc, mode in (
+        (60, 1000, power.CYCLE_DEEP),
+        (60, 41900, power.CYCLE_LIGHT),
+        (600, 41900, power.CYCLE_DEEP),
+    ):
+        import duty_node
+
+        duty_node.CURRENTS["boot_uc"] = boot_uc
+        try:
+            made = World(sleep="auto", wake_interval_s=interval_s).boot()
+        finally:
+            del duty_node.CURRENTS["boot_uc"]
+        assert made.duty.mode == mode, interval_s
+
+
+def test_a_state_that_cannot_be_kept_makes_the_sleep_a_light_one():
+    world = World(sleep="deep", wake_interval_s=60)
+    made = world.boot()
+    world.memory.fails = True
+    assert turn(made, 100000, lambda: made.duty.wakes == 2)
+    world.memory.fails = False
+    raises_kind(DeepSleep, turn, made, 100000)
+
+
+def test_scratch_registers_and_a_file_do_as_well():
+    world = World(memory=Memory(12), sleep="deep", wake_interval_s=60, policy="all")
+    made = world.boot()
+    assert made.duty.keeper.uses_flash
+    raises_kind(DeepSleep, turn, made, 100000)
+    made = world.boot("deep_sleep")
+    assert made.outbox.has_resumed and made.outbox.next_seq == 1
+    assert world.memory.max_bytes == 12
+
+
+def test_records_that_grow_too_old_go_to_flash_before_the_sleep():
+    world = World(sleep="deep", wake_interval_s=60, policy="all", outbox_flush_s=150)
+    world.online = False
+    held = []
+    made = world.boot()
+    for _ in range(6):
+        raises_kind(DeepSleep, turn, made, 100000)
+        held.append(made.outbox.unsaved)
+        made = world.boot("deep_sleep")
+    assert held == [1, 2, 0, 1, 2, 0], held
+    assert made.outbox.queued() == 6
+
+
+def run_with_watchdog(made, n_turns):
+    """Run as main.py does."""
+    watchdog = Watchdog(made.chip, made._config)
+    for _ in range(n_turns):
+        if not made.step():
+            made.idle()
+        made.clock.now += 1
+        made.chip.look()
+        watchdog.turn(made.progress, made.clock.now)
+    return watchdog
+
+
+def test_a_loop_that_gets_on_is_fed():
+    for changes in (
+        {},
+        {"sleep": "light"},
+        {"sleep": "light", "wake_interval_s": 60},
+    ):
+        world = World(watchdog_ms=5000)
+        for key in changes:
+            setattr(world.config, key, changes[key])
+        made = world.boot()
+        made.board.idle = made.duty._board_idle = lambda ms, m=made: pass_time(m, ms)
+        run_with_watchdog(made, 3000)
+        assert made.clock.now > 30000
+        assert 0 < made.chip.longest_unfed_ms < 5000
+        assert made.chip.timeout_ms == 5000
+
+
+def pass_time(made, duration_ms):
+    """Wait as a board does: never longer than a second."""
+    made.clock.now += min(duration_ms, 1000)
+
+
+def test_a_step_that_hangs_is_not_fed():
+    made = World(watchdog_ms=5000).boot()
+    made.board.idle = lambda ms: pass_time(made, ms)
+    run_with_watchdog(made, 500)
+    made.source.hangs_ms = 3600000
+    raises_kind(WatchdogReset, run_with_hang, made)
+
+
+def run_with_hang(made):
+    made.step()
+    made.chip.look()  # what the chip finds once the step is over, if ever
+
+
+def test_a_loop_that_only_turns_is_not_fed():
+    made = World(watchdog_ms=5000, awake_budget_ms=1000).boot()
+    made.board.idle = lambda ms: pass_time(made, ms)
+    run_with_watchdog(made, 500)
+    made._sensing.step = lambda now_ms: -2  # IDLE for ever: no read, no fault
+    raises_kind(WatchdogReset, run_with_watchdog, made, 100000)
+
+
+def test_a_silent_sensor_is_no_reason_to_reset():
+    made = World(watchdog_ms=5000, silent_ms=60000).boot()
+    made.board.idle = lambda ms: pass_time(made, ms)
+    made.source.is_silent = True
+    run_with_watchdog(made, 5000)
+    assert made.clock.now > 200000
+    assert made._sensing.faults > 2
+
+
+def test_who_stops_the_node_keeps_the_prompt():
+    made = World(watchdog_ms=5000).boot()
+    watchdog = run_with_watchdog(made, 10)
+    watchdog.leave()
+    made.clock.now += 3600000
+    made.chip.look()
+    made = World(watchdog_ms=0).boot()
+    run_with_watchdog(made, 10).leave()
+    assert made.chip.timeout_ms == 0 and not made.chip.timer_feeds
+
+
+def test_a_name_lookup_may_take_longer_than_the_watchdog():
+    made = World(watchdog_ms=5000).boot()
+    made.chip.start_watchdog(5000)
+
+    class Net:
+        SOCK_STREAM = 1
+        socket = None
+
+        @staticmethod
+        def getaddrinfo(host, port):
+            made.clock.now += 14000
+            if host == "nowhere":
+                raise OSError(-2)
+            return [(host, port)]
+
+    net = PatientNet(Net, made.chip)
+    assert net.getaddrinfo("broker", 1883) == [("broker", 1883)]
+    raises_kind(OSError, net.getaddrinfo, "nowhere", 1883)
+    assert not made.chip.timer_feeds
+    made.clock.now += 5000
+    raises_kind(WatchdogReset, made.chip.look)
+
+
+def test_a_weak_supply_leaves_the_flash_alone():
+    world = World(sleep="light", policy="all", outbox_flush_s=1, brownout_mv=3000)
+    world.online = False
+    made = world.boot()
+    made.chip.supply = 2999
+    ops = made.board.flash_ops
+    before = ops()
+    turn(made, 2000)
+    assert ops() == before and made.outbox.unsaved > 10
+    status = messages.parse_status(made.status())
+    assert status["supply_mv"] == 2999 and status["flash_held"] > 0
+    made.chip.supply = 3000
+    turn(made, 500)
+    assert ops() > before and made.outbox.unsaved < 10
+
+
+def test_a_weak_supply_also_puts_off_the_state_file():
+    world = World(memory=Memory(12), sleep="deep", wake_interval_s=60, brownout_mv=3000)
+    made = world.boot()
+    made.chip.supply = 2900
+    ops = made.board.flash_ops
+    before = ops()
+    assert turn(made, 100000, lambda: made.duty.wakes == 2), "light sleep instead"
+    assert ops() == before
+
+
+def test_the_status_says_what_the_node_used():
+    made = World(sleep="light", policy="all").boot()
+    turn(made, 2000)
+    status = messages.parse_status(made.status())
+    assert status["reset"] == "power_on"
+    seconds = made.clock.now / 1000
+    slept = sum(made.chip.naps) / 1000
+    assert abs(status["uah_sleep"] - slept * 300 / 3600) < 1.5
+    used = status["uah_active"] / 20000 + status["uah_radio"] / 120000
+    used += status["uah_connect"] / 90000 + status["uah_flash"] / 20000
+    assert abs(used * 3600 - (seconds - slept)) < 0.5, "all the time is accounted for"
+
+
+def test_a_board_that_knows_nothing_says_nothing():
+    world = World()
+    made = world.boot()
+    made.duty.has_chip = False
+    status = messages.parse_status(made.status())
+    assert not [key for key in messages.OPTIONAL_KEYS if key in status]
+
+
+def test_a_step_with_ledger_and_duty_allocates_nothing():
+    for changes in ({}, {"sleep": "light", "policy": "on_change", "heartbeat_s": 86400}):
+        made = World(**changes).boot()
+        made.source.change(SPREADS[1])
+        turn(made, 300)
+        made.link.step = lambda now_ms: None  # what the uplink allocates is not our subject
+        assert not made.outbox.queued()
+        policy = made._sensing._policy
+        policy.should_publish = lambda byte, now_ms: False
+        for _ in range(5):
+            locked_steps(made, 40)
+        made._has_garbage = False
+        made._sensing._policy = policy
+        windows = made._sensing.windows
+        for _ in range(40):
+            made.clock.now += 150
+            made._has_garbage = False
+            micropython.heap_lock()
+            try:
+                made.step()
+                made.step()
+            finally:
+                micropython.heap_unlock()
+        assert made._sensing.windows > windows + 3
+
+
+def locked_steps(made, n_steps):
+    for _ in range(n_steps):
+        made.clock.now += 20
+        made.step()

@@ -23,6 +23,7 @@ from obtwin_math import sin_q15  # noqa: E402
 
 from app import config, loader  # noqa: E402
 from formats import crc, errors, golden, model, model_pack  # noqa: E402
+from pipeline.custom import CustomFeatures  # noqa: E402
 
 WINDOWS = (8, 31, 64, 100, 128, 250, 256)
 LARGE_WINDOWS = (777, 1024)  # seldom: the exact twin takes its time
@@ -161,6 +162,23 @@ def prove():
     return uses_ulab and refuses and is_near
 
 
+def example_agrees():
+    """Return whether the documentation's example for ulab gives what plain integers give."""
+    with open(ROOT + "/docs/CUSTOM_FEATURES.md") as file:
+        source = file.read().split("```python\n")[2].split("```")[0]
+    example = CustomFeatures(source.encode(), 2)
+    for seed in range(1, 40):
+        samples = feature_programs.random_window(seed, 100 + seed % 2, 3)
+        values = list(samples)[2::3]
+        example.compute(samples)
+        ordered = sorted(values)
+        n = len(ordered)
+        middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+        if example.out != [int(middle), values.index(max(values))]:
+            return False
+    return True
+
+
 def main():
     """Return the exit status."""
     if not obulab.is_available():
@@ -175,7 +193,7 @@ def main():
     for kind, limit in LIMITS.items():
         print(f"{kind}: at most {worst.found[kind]}, limit {limit}")
     exceeded = worst.exceeded()
-    is_proven = not exceeded and prove()
+    is_proven = not exceeded and prove() and example_agrees()
     print(f"ulab: windows={worst.n_windows} exceeded={len(exceeded)} proven={int(is_proven)}")
     return 1 if exceeded or not is_proven else 0
 

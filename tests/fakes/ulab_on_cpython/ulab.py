@@ -1,7 +1,8 @@
 """ulab as a board has it, for CPython: its names, its results' shapes, its 32-bit floats.
 
-It holds what lib/native/obkernels/obulab.py uses and no more, so that a test fails when that uses
-more. The FFT is ulab's algorithm: radix 2, the twiddle factors by a recurrence in 32 bits.
+It holds what obulab.py and the example in docs/CUSTOM_FEATURES.md use and no more, so that a test
+fails when they use more. The FFT is ulab's algorithm: radix 2, the twiddle factors by a recurrence
+in 32 bits.
 """
 
 import numpy as _np
@@ -74,6 +75,11 @@ class numpy:
     def max(values):
         """Return the largest, a float."""
         return float(_np.max(values))
+
+    @staticmethod
+    def median(values):
+        """Return the middle value, a float."""
+        return float(_F32(_np.median(values)))
 
     @staticmethod
     def argmax(values):

@@ -74,15 +74,17 @@ class World:
     Args:
         files: filesystem; None: a new one.
         memory: Memory; None: RTC memory.
+        link: class of the uplink.
         changes: of the configuration.
     """
 
-    def __init__(self, files=None, memory=None, **changes):
+    def __init__(self, files=None, memory=None, link=Link, **changes):
         values = dict(CONFIG)
         values.update(changes)
         self.config = config.Config(values)
         self.memory = memory or Memory(RTC_BYTES)
         self.files = files
+        self.link = link
         self.online = True
         self.seed = 0
 
@@ -97,7 +99,7 @@ class World:
         board.power = Chip(board.clock, cause)
         board.retained = self.memory
         board.currents_ua = CURRENTS
-        made = node.Node(self.config, board, Link)
+        made = node.Node(self.config, board, self.link)
         made.board, made.chip, made.source = board, board.power, board.source
         made.link, made.clock = made._uplink, board.clock
         made.link.online = self.online

@@ -1,0 +1,94 @@
+"""Deep sleeps as ends of a process, and power cuts as kills, in the life of one node."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NODE = Path(__file__).resolve().parents[1] / "fakes" / "sleeping_node.py"
+BOOTS = 60
+RAM_RECORDS = 8
+
+
+class Life:
+    """What all boots of one node said."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.program = program
+        self.folder = folder
+        self.made: dict[tuple[int, int], int] = {}
+        self.got: dict[tuple[int, int], int] = {}
+        self.queued = 0
+
+    def boot(self, cause: str, seed: int, online: bool, kill_s: float | None) -> bool:
+        """Boot once; return whether the node fell asleep. `kill_s`: the power fails then."""
+        arguments = [self.program, NODE, self.folder, cause, str(seed), str(int(online))]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                said, _ = process.communicate(timeout=kill_s or 60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said, _ = process.communicate()
+        slept = False
+        for line in said.splitlines():
+            # A line that the cut left incomplete says nothing.
+            word, *numbers = line.split()
+            if word == "made" and len(numbers) == 3:
+                self._make(*map(int, numbers))
+            elif word == "got" and len(numbers) == 3:
+                epoch, seq, byte = map(int, numbers)
+                assert self.got.setdefault((epoch, seq), byte) == byte, "two records, one number"
+            elif word == "asleep":
+                slept = True
+                self.queued = int(numbers[0])
+        return slept
+
+    def _make(self, epoch: int, seq: int, byte: int) -> None:
+        assert (epoch, seq) > max(self.made, default=(0, -1)), "numbers rise"
+        self.made[epoch, seq] = byte
+
+
+@pytest.fixture
+def program() -> Path:
+    path = Path(sys.executable).with_name("micropython")
+    assert path.is_file(), "no micropython beside python: run make venv"
+    return path
+
+
+def test_numbers_rise_over_sleeps_and_kills(program: Path, tmp_path: Path) -> None:
+    life = Life(program, tmp_path)
+    dice = random.Random(7)
+    cause = "power_on"
+    kills = 0
+    for seed in range(BOOTS):
+        kill_s = dice.uniform(0.01, 0.12) if dice.random() < 0.25 else None
+        slept = life.boot(cause, seed, dice.random() < 0.6, kill_s)
+        cause = "deep_sleep" if slept else "power_on"
+        kills += not slept
+        if not slept and dice.random() < 0.5:
+            (tmp_path / "memory").unlink(missing_ok=True)  # registers that lost their supply
+    assert life.boot(cause, BOOTS, True, None)
+    assert life.queued == 0
+    assert kills >= 5 and len(life.made) > BOOTS
+    for key, byte in life.made.items():
+        assert life.got.get(key, byte) == byte
+    lost = set(life.made) - set(life.got)
+    assert len(lost) <= kills * RAM_RECORDS
+    assert len(lost) < len(life.made) // 4, "most records outlive most kills"
+
+
+def test_without_kills_nothing_is_lost_and_no_epoch_begins(program: Path, tmp_path: Path) -> None:
+    life = Life(program, tmp_path)
+    cause = "power_on"
+    for seed in range(12):
+        assert life.boot(cause, seed, seed % 3 == 2, None)
+        cause = "deep_sleep"
+    assert life.boot(cause, 12, True, None)
+    assert sorted(life.made) == [(1, seq) for seq in range(13 * 3)]
+    for _ in range(40):
+        if not life.queued:
+            break
+        assert life.boot(cause, 13, True, None)
+    assert life.got.items() >= life.made.items()

@@ -2,9 +2,9 @@
 
     micropython sleeping_node.py FOLDER CAUSE SEED ONLINE
 
-FOLDER outlives the process: flash in `flash/`, the retained memory in `memory`. Each line says what
-happens: `making BYTE` before a record is made, `made EPOCH SEQ BYTE` after it, `got EPOCH SEQ BYTE`
-when the broker has it, `asleep` when the node sleeps.
+FOLDER outlives the process: flash in `flash/`, the retained memory in `memory`. Each line says
+what happens: `making BYTE` before a record is made, `made EPOCH SEQ BYTE` after it,
+`got EPOCH SEQ BYTE` when the broker has it, `asleep` when the node sleeps.
 """
 
 import os

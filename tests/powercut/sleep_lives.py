@@ -2,11 +2,12 @@
 
     micropython tests/powercut/sleep_lives.py [lives] [planted bug]
 
-A life is a row of boots of the whole node on one flash and one retained memory. Each boot ends in
-a deep sleep, or by a cut of the power in the middle of a write to flash or to the memory, or by a
-crash; sleeps end by the timer, a reset, a cut or a bit that changed. Some chips also report a crash
-as a wake. An oracle sees every record that is made and every one that the broker gets: numbers must
-rise and never come twice, and only what the specification allows may be lost. The last line counts.
+A life is a row of boots of the whole node on one flash and one retained memory. Each boot ends
+in a deep sleep, or by a cut of the power in the middle of a write to flash or to the memory, or by
+a crash; sleeps end by the timer, a reset, a cut or a bit that changed. Some chips also report a
+crash as a wake. An oracle sees every record that is made and every one that the broker gets:
+numbers must rise and never come twice, and only what the specification allows may be lost. The
+last line counts.
 """
 
 import sys

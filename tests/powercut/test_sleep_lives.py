@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 import run
 
 LAST_LINE = re.compile(
@@ -21,7 +20,7 @@ def live(*arguments: str) -> tuple[int, int, int, int, int]:
     program = run.find_micropython()
     assert program, "no micropython beside python or on PATH: run make venv"
     done = subprocess.run(
-        [program, str(HERE / "sleep_lives.py"), *arguments],
+        [program, str(Path(run.__file__).with_name("sleep_lives.py")), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

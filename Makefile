@@ -16,11 +16,11 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format natmod natmods micropython-unix firmware
+.PHONY: help venv venv-dev demo demo-rp2040 test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native test-ulab fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(DEMO_VENV)  ## Create .venv with what `onebyte` needs to run
 
@@ -30,6 +30,10 @@ demo: $(DEMO_VENV)  ## Broker, sensor node and host on this machine, every byte 
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --optional
 	@$(BIN)/onebyte demo
+
+demo-rp2040: $(DEMO_VENV)  ## The same with a Pico's real image, executed in the emulator; TLS=1 with TLS
+	@$(BIN)/onebyte build firmware --board pico_ppp
+	@$(BIN)/onebyte demo-rp2040 $(if $(TLS),--tls)
 
 test:  ## Build everything, lint, fuzz shortly and run every test
 	@PYTHON="$(PYTHON)" .ci/install-tools

@@ -20,12 +20,13 @@ class LazyGroup(click.Group):
     """A group whose commands are the modules of `onebyte.commands`, each with a `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(module.name for module in pkgutil.iter_modules(onebyte.commands.__path__))
+        modules = pkgutil.iter_modules(onebyte.commands.__path__)
+        return sorted(module.name.replace("_", "-") for module in modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"onebyte.commands.{cmd_name}")
+        module = importlib.import_module(f"onebyte.commands.{cmd_name.replace('-', '_')}")
         return module.command  # type: ignore[no-any-return]
 
 

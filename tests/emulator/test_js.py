@@ -6,21 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from onebyte.emulator.engine import Engine, load_engine
-from onebyte.errors import UserError
+from onebyte.emulator.engine import Engine
 
 _FOLDER = Path(__file__).parent
 _DEADLINE_S = 120
-
-
-@pytest.fixture(scope="session")
-def engine() -> Engine:
-    try:
-        return load_engine()
-    except UserError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
 
 
 def _run(engine: Engine, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

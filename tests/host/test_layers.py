@@ -33,6 +33,7 @@ ALLOWED = {
     "host_tools/onebyte/simulation/*.py": {
         "formats",
         "onebyte.simulation",
+        "onebyte.emulator",
         "onebyte.receiver",
         "onebyte.training",
         *BASE,

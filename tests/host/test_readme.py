@@ -21,7 +21,7 @@ MAX_WIDTH = 120
 
 # These wait for something, or run longer than a test should; tests/e2e runs them for real. Here
 # their arguments are parsed.
-LONG_RUNNING = {"demo", "simulate", "monitor", "evaluate"}
+LONG_RUNNING = {"demo", "demo-rp2040", "simulate", "monitor", "evaluate"}
 
 
 def blocks(language: str) -> list[str]:
@@ -40,7 +40,7 @@ def commands() -> list[str]:
 def table_names(prefix: str) -> list[str]:
     """Return the words after `prefix` in the first column of tables."""
     cells = re.findall(r"^\|([^|]*)\|", README, re.MULTILINE)
-    return [name for cell in cells for name in re.findall(rf"`{prefix} ([a-z-]+)", cell)]
+    return [name for cell in cells for name in re.findall(rf"`{prefix} ([a-z0-9-]+)", cell)]
 
 
 def make_recordings(folder: Path, recipe: dict) -> None:
@@ -136,7 +136,7 @@ def test_table_names_every_command() -> None:
 
 def test_table_names_every_make_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z-]+):.*?## ", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):.*?## ", makefile, re.MULTILINE)
     assert sorted(table_names("make")) == sorted(targets)
 
 

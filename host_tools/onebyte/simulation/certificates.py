@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -56,27 +57,32 @@ class Ca:
             valid_from_days: first day relative to today; -10 has expired, 10 is not valid yet.
         """
         start = datetime.datetime.now(datetime.UTC) + valid_from_days * _DAY
-        return self._issue(folder, host, start, start + 2 * _DAY)
+        return self._issue(folder, [host], start, start + 2 * _DAY)
 
-    def issue_for_boards(self, folder: Path, host: str) -> tuple[Path, Path]:
+    def issue_for_boards(self, folder: Path, hosts: Sequence[str]) -> tuple[Path, Path]:
         """Do the same with a certificate that a board without the time accepts, too."""
-        return self._issue(folder, host, _LONG_AGO, datetime.datetime.now(datetime.UTC) + _DAY)
+        return self._issue(folder, hosts, _LONG_AGO, datetime.datetime.now(datetime.UTC) + _DAY)
+
+    def write(self, path: Path) -> None:
+        """Write the CA's certificate as PEM, as a program on a PC takes it."""
+        certificate = x509.load_der_x509_certificate(self.der)
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
-        self, folder: Path, host: str, start: datetime.datetime, end: datetime.datetime
+        self,
+        folder: Path,
+        hosts: Sequence[str],
+        start: datetime.datetime,
+        end: datetime.datetime,
     ) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
-        alternative: x509.GeneralName
-        try:
-            alternative = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            alternative = x509.DNSName(host)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
+        alternatives = [_general_name(host) for host in hosts]
         certificate = (
             self._builder(subject, key.public_key())
             .not_valid_before(start)
             .not_valid_after(end)
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         certificate_file, key_file = folder / "server.pem", folder / "server.key"
@@ -90,3 +96,10 @@ class Ca:
         )
         key_file.chmod(0o600)
         return certificate_file, key_file
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -20,7 +20,14 @@ from onebyte.receiver.monitor import SUBSCRIBED, Decision, Monitor, Note
 from onebyte.simulation import playback
 from onebyte.simulation.broker import Broker
 from onebyte.simulation.device import Node, NodeOptions
-from onebyte.simulation.script import Script, accuracy, cut, make_script
+from onebyte.simulation.script import (
+    Script,
+    accuracy,
+    cut,
+    excerpt,
+    make_script,
+    make_stream,
+)
 from onebyte.simulation.timeline import Timeline, TimelinePoint, write_timeline
 from onebyte.training import datasets
 from onebyte.training import recipe as recipes
@@ -48,12 +55,14 @@ class Scene:
         return list(self.model.labels)
 
 
-def prepare(model_folder: Path, seconds: float | None = None) -> Scene:
+def prepare(model_folder: Path, seconds: float | None = None, is_stream: bool = False) -> Scene:
     """Load what the demo of a model plays.
 
     Args:
         model_folder: folder with recipe.toml and holdout.obm.
         seconds: play only so much of the recording.
+        is_stream: for a sensor chip, which measures without a pause; `seconds` are then taken
+            from all recordings and not from the first ones.
 
     Raises:
         UserError: something is missing, or the recipe names nobody to leave out.
@@ -70,9 +79,13 @@ def prepare(model_folder: Path, seconds: float | None = None) -> Scene:
         raise UserError(f"cannot read {path}: {error.strerror}; onebyte train makes it") from None
     model = model_format.parse(model_file)
     dataset = datasets.load(recipe)
-    mine = cut(dataset, group, seconds=seconds)
     title = recipe.title or recipe.name
-    script = make_script(model_file, mine, recipe.custom)
+    if is_stream and seconds is not None:
+        mine = excerpt(dataset, group, seconds)
+    else:
+        mine = cut(dataset, group, seconds=seconds)
+    make = make_stream if is_stream else make_script
+    script = make(model_file, mine, recipe.custom)
     return Scene(title, group, path, model_file, model, script)
 
 

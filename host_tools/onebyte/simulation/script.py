@@ -96,12 +96,8 @@ def make_stream(
     model = model_format.parse(model_file)
     _check_fits(model, dataset)
     rows = np.concatenate([recording.samples for recording in dataset.recordings])
-    truth = np.concatenate(
-        [np.full(len(one.samples), one.class_id) for one in dataset.recordings]
-    )
-    results = evaluate.predict_recording(
-        model_file, np.ascontiguousarray(rows), [len(rows)], code
-    )
+    truth = np.concatenate([np.full(len(one.samples), one.class_id) for one in dataset.recordings])
+    results = evaluate.predict_recording(model_file, np.ascontiguousarray(rows), [len(rows)], code)
     if not results:
         raise UserError("the recording is shorter than one window")
     return Script(
@@ -115,15 +111,16 @@ def make_stream(
 
 
 def excerpt(dataset: Dataset, group: str, seconds: float) -> Dataset:
-    """Return the beginning of each of a group's recordings, `seconds` in all."""
+    """Return `seconds` of a group's recordings: of each class the first, from its beginning."""
     mine = [recording for recording in dataset.recordings if recording.group == group]
     if not mine:
         raise UserError(f"no recording of {group!r}; there are {', '.join(dataset.groups)}")
+    firsts = list({recording.class_id: recording for recording in reversed(mine)}.values())
     n_rows = int(seconds * dataset.rate_mhz / 1000)
     pieces: list[Recording] = []
-    for i, recording in enumerate(mine):
+    for i, recording in enumerate(firsts):
         # What a short recording lacks is shared by those after it.
-        piece = recording.samples[: n_rows // (len(mine) - i)]
+        piece = recording.samples[: n_rows // (len(firsts) - i)]
         n_rows -= len(piece)
         if len(piece):
             pieces.append(_piece(recording, piece))

@@ -34,7 +34,6 @@ class Hardware(TypedDict, total=False):
     devices: Sequence[dict[str, Any]]  # see docs/DESIGN.md, "The emulator"
     ppp: dict[str, Any]  # the modem's end of UART 0
     mailbox: dict[str, str]  # paths "input" and "output"
-    power_cut: dict[str, Any]  # see `Machine.cut_power`
     seed: int  # of the ring oscillator's random bits
     log: Callable[[str], None]  # takes lines about registers that the emulator lacks
 
@@ -147,19 +146,46 @@ class Machine:
         """Let emulated time go by; return what the serial port printed."""
         return self._advance(b"", None, duration_ms / 1000)[0].decode(errors="replace")
 
-    def modem(self) -> dict[str, Any]:
-        """Return what the modem counted: frames, connections, refused packets and so on."""
-        return dict(self._process.call("modem")["modem"])
-
-    def fail_link(self, kind: str, duration_ms: float) -> None:
-        """Let the modem's link fail from now on: "stall", "drop" or "hangup", see js/ppp.mjs."""
-        self._process.call("outage", kind=kind, forMs=duration_ms)
-
     def flash(self) -> bytes:
         """Return the content of the flash; a machine can be started from it again."""
         path = self._process.folder / "flash.bin"
         self._process.call("flash", path=str(path))
         return path.read_bytes()
+
+    def set_device(self, index: int, **knobs: Any) -> None:
+        """Change the knobs of a device now; see js/fifo_chip.mjs."""
+        self._process.call("device", index=index, knobs=knobs)
+
+    def modem(self) -> dict[str, Any]:
+        """Return what the modem counted; empty without one."""
+        stats: dict[str, Any] = self._process.call("modemStats")["modem"]
+        return stats
+
+    def outage(self, kind: str, for_ms: float) -> None:
+        """Let the modem's link fail now; see js/ppp.mjs."""
+        self._process.call("outage", outage={"kind": kind, "for_ms": for_ms})
+
+    def marks(self) -> list[tuple[int, int, int]]:
+        """Return (number, cycles, emulated ns) of each mark in the mailbox since last time."""
+        return [tuple(mark) for mark in self._process.call("marks")["marks"]]
+
+    def cut_power(self, operation: int, share: float = 0.5) -> None:
+        """Let the supply fail within a flash operation; `is_dead` tells when it did.
+
+        Args:
+            operation: Which one from now on, 0 is the next erase or program.
+            share: Part of its bytes that are still done.
+        """
+        self._process.call("cut", operation=operation, share=share)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the supply failed."""
+        return bool(self._process.state["dead"])
+
+    def power_on(self) -> None:
+        """Bring the supply back: RAM is empty, the flash is as it was left."""
+        self._process.call("power")
 
     def reset(self) -> None:
         """Pull the reset pin: RAM stays, the watchdog's scratch registers do not."""

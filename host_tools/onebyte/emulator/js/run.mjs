@@ -9,10 +9,11 @@ import fs from 'node:fs';
 import readline from 'node:readline';
 
 import { Board } from './board.mjs';
+import { attachDevices, setKnobs } from './devices.mjs';
 import { Mailbox } from './mailbox.mjs';
 import { loadEngine } from './patches.mjs';
-import { attachPpp } from './ppp.mjs';
 import { attachResets } from './resets.mjs';
+import { BoardUart } from './uart.mjs';
 
 const SLICE_CYCLES = 2_000_000;
 
@@ -49,10 +50,11 @@ class Output {
 }
 
 class Session {
-  constructor(board, mailbox, link) {
+  constructor(board, mailbox, devices, modem) {
     this.board = board;
-    this.link = link;
     this.mailbox = mailbox;
+    this.devices = devices;
+    this.modem = modem;
     this.output = new Output(board.serial, () => board.halt());
     this.mustPause = false;
   }
@@ -63,6 +65,7 @@ class Session {
       cycles: board.cycles,
       nanos: board.nowNanos(),
       resets: board.resets,
+      dead: board.isDead,
       flash: board.flash.operations,
       cpu_s: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
     };
@@ -84,18 +87,26 @@ class Session {
     const lastMoment = performance.now() + wallS * 1000;
     board.isStopped = false;
     const isDone = () => isOver || this.mustPause || board.isStopped || board.isDead;
-    while (output.matchEnd() < 0 && !isDone()) {
-      if (performance.now() > lastMoment) {
-        throw new Error(`still running after ${wallS} s of the PC's time`);
+    try {
+      while (output.matchEnd() < 0 && !isDone()) {
+        if (performance.now() > lastMoment) {
+          throw new Error(`still running after ${wallS} s of the PC's time`);
+        }
+        board.runSlice(SLICE_CYCLES);
+        await this.turn();
       }
-      board.runSlice(SLICE_CYCLES);
-      await this.turn();
+    } finally {
+      deadline.cancel();
     }
-    deadline.cancel();
-    const end = output.matchEnd();
-    output.until = null;
-    const { isStopped: stopped, isDead: dead } = board;
-    return { found: end >= 0, stopped, dead, output: output.take(end < 0 ? undefined : end).toString('base64') };
+    return { ...this.taken(), stopped: board.isStopped };
+  }
+
+  /** The output up to the text that was waited for, or all of it. */
+  taken() {
+    const end = this.output.matchEnd();
+    this.output.until = null;
+    const bytes = this.output.take(end < 0 ? undefined : end);
+    return { found: end >= 0, output: bytes.toString('base64') };
   }
 
   /** Let sockets and stdin be served. */
@@ -133,20 +144,26 @@ class Session {
     return {};
   }
 
-  /** [number, cycles, nanoseconds] of each mark since the last call. */
-  marks() {
-    return { marks: this.mailbox.marks.splice(0) };
+  /** Change the knobs of the device with this number. */
+  device({ index, knobs }) {
+    setKnobs(this.devices[index], knobs);
+    return {};
   }
 
   /** What the modem counted. */
-  modem() {
-    return { modem: this.link.stats() };
+  modemStats() {
+    return { modem: this.modem ? this.modem.stats() : {} };
   }
 
-  /** The modem's link fails from now on, for some emulated time. */
-  outage({ kind, forMs }) {
-    this.link.outage({ kind, for_ms: forMs });
+  /** Let the modem's link fail; see ppp.mjs. */
+  outage({ outage }) {
+    this.modem.outage(outage);
     return {};
+  }
+
+  /** [number, cycles, nanoseconds] of each mark since the last call. */
+  marks() {
+    return { marks: this.mailbox.marks.splice(0) };
   }
 
   /** Write the flash to a file. */
@@ -154,6 +171,17 @@ class Session {
     fs.writeFileSync(path, this.board.flash.data);
     return {};
   }
+}
+
+/** Both UARTs with their lines; the modem, or null. */
+async function attachUarts(board, ppp) {
+  const taken = ppp ? (ppp.uart ?? 0) : null;
+  [0, 1].filter((number) => number !== taken).forEach((number) => new BoardUart(board, number));
+  if (!ppp) {
+    return null;
+  }
+  const { attachPpp } = await import('./ppp.mjs');
+  return attachPpp(board, ppp);
 }
 
 async function start(config) {
@@ -164,9 +192,10 @@ async function start(config) {
   const board = new Board(engine, bootrom, fs.readFileSync(config.image), log);
   attachResets(board, config.seed ?? 1);
   const mailbox = new Mailbox(board, config.mailbox ?? {});
-  const link = config.ppp ? attachPpp(board, config.ppp) : null;
+  const devices = attachDevices(board, config.devices ?? []);
+  const modem = await attachUarts(board, config.ppp);
   board.powerOn();
-  return new Session(board, mailbox, link);
+  return new Session(board, mailbox, devices, modem);
 }
 
 function answer(message) {

@@ -49,6 +49,7 @@ _PACKAGES = {
 }
 _ARM_LIBRARIES = ("libc.a", "libstdc++.a")
 
+_BOOT_S = 60.0  # emulated, the time for Ctrl-C included
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 
 
@@ -280,9 +281,10 @@ def _write_uf2(tree: Path, objects: Path) -> None:
 
 
 def _measure_heap(binary: Path) -> int:
+    """Return the heap's free bytes once the app was loaded and found no configuration."""
     try:
         with Machine(binary) as machine:
-            machine.boot()
+            machine.read_until(">>> ", _BOOT_S)
             return int(machine.exec("import gc\ngc.collect()\nprint(gc.mem_free())"))
     except UserError as error:
         raise UserError(f"the image is built, but not measured: {error}") from error

@@ -8,6 +8,7 @@ from app.kept_outbox import KeptOutbox
 from formats import errors, result, retained
 
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
+_COLLECT_MS = 10000  # a collection takes an RP2040 14 ms
 
 
 class Node:
@@ -60,6 +61,7 @@ class Node:
         self._uplink = make_uplink(self)
         self._saved_ms = self._ended_ms = board.clock.ticks_ms()
         self._has_garbage = True
+        self._collected_ms = self._saved_ms
         self.duty.attach(self)
         if self.outbox.has_resumed:
             self._go_on(self.duty.keeper.state, self._saved_ms)
@@ -141,9 +143,10 @@ class Node:
         if byte != sensing.IDLE:
             self._has_garbage = True
             return True
-        if self._has_garbage:
+        if self._has_garbage and (now_ms - self._collected_ms) & _TICKS_MASK >= _COLLECT_MS:
             # Between two windows there is time for it, inside of one there is not.
             self._has_garbage = False
+            self._collected_ms = now_ms
             gc.collect()
         return False
 

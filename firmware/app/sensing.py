@@ -16,6 +16,7 @@ NOTHING = -1  # worked, but there is no byte to publish
 IDLE = -2  # there was nothing to do
 
 _SCRATCH_ROWS = 32
+_FULL_READ_ROWS = 32  # drivers return at most so many, or as many as there are
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 _FAILED_REST_MS = 500  # a bus that failed is tried again so often
 _LONGEST_REST_MS = 10000
@@ -25,15 +26,16 @@ _MILLIONTHS = 1000000  # of a row: millihertz times milliseconds
 def rest_ms(source, missing_rows: int) -> int:
     """Returns how long a source just emptied may be left alone.
 
-    That is until the next window is complete, but never beyond half of what the source can hold:
-    the other half is for a loop that comes late.
+    That is until the next window is complete, if the source can hold so many rows and a quarter
+    more, else until it is half full: the rest is for a loop that comes late.
 
     Args:
         source: a driver.
         missing_rows: rows that the next window lacks.
     """
-    half = source.fifo_rows // 2
-    n_rows = min(missing_rows, half) if half else missing_rows
+    n_rows = missing_rows
+    if source.fifo_rows and missing_rows * 4 > source.fifo_rows * 3:
+        n_rows = source.fifo_rows // 2
     rate_mhz = getattr(source, "pace_mhz", 0) or source.rate_mhz  # a replay has its own pace
     duration_ms = (max(1, n_rows) * _MILLIONTHS + rate_mhz - 1) // rate_mhz
     return min(duration_ms, _LONGEST_REST_MS)
@@ -148,8 +150,9 @@ class Sensing:
     def _read(self, now_ms: int) -> int:
         window = self._window
         source = self._source
+        room = window.room()
         try:
-            n_rows = source.read_into(window.ring, window.row, window.room())
+            n_rows = source.read_into(window.ring, window.row, room)
         except OSError as error:
             return self._read_failed(now_ms, error)
         reason = -1
@@ -173,7 +176,9 @@ class Sensing:
         if reason >= 0:
             self.judged += 1
             return self._fault(reason, now_ms)
-        return NOTHING if n_rows else IDLE
+        # A read that brought less than it could has emptied the source.
+        is_empty = n_rows < room and n_rows < _FULL_READ_ROWS
+        return IDLE if is_empty and window.missing() else NOTHING
 
     def _read_failed(self, now_ms: int, error) -> int:
         # The first failure is reported at once, a bus that stays broken once per silent_ms.

@@ -118,7 +118,6 @@ class MPU6050(FifoChip):
             return OVERRUN
         buffer = self._buffer
         for i in range(0, n_bytes, 2):
-            value = buffer[i] << 8 | buffer[i + 1]
-            ring[at] = value - 0x10000 if value & 0x8000 else value
+            ring[at] = buffer[i] << 8 | buffer[i + 1]  # MicroPython keeps the lower 16 bits
             at += 1
         return n_bytes // _ROW_BYTES

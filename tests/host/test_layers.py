@@ -28,6 +28,7 @@ ALLOWED = {
     "boards/rp2040_boot/*.py": {"app.safe_boot", "board"},
     "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
     "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
+    "host_tools/onebyte/energy/*.py": {"onebyte.energy", *BASE},
     "host_tools/onebyte/crossbuild/*.py": {"onebyte.crossbuild", "onebyte.emulator", *BASE},
     "host_tools/onebyte/emulator/*.py": {"onebyte.emulator", *BASE},
     "host_tools/onebyte/simulation/*.py": {

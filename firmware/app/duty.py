@@ -58,7 +58,9 @@ class Duty:
             board.retained, board.files, config.outbox_path, config.outbox_ram_records
         )
         self.ledger = Ledger(board.currents_ua, self.mode == power.AWAKE)
-        now_ms = board.clock.ticks_ms()
+        self._begin(board.clock.ticks_ms())
+
+    def _begin(self, now_ms: int) -> None:
         # Where the ticks of a board begin.
         self.boot_ms = now_ms if now_ms < _LONGEST_BOOT_MS else 0
         self._started_ms = self._woke_ms = self._link_ms = now_ms

@@ -131,6 +131,8 @@ def _parse(payload, max_bytes: int) -> dict:
 
 def _check_status(status: dict, keys) -> None:
     _checked(status, keys, OPTIONAL_KEYS)
+    if "flash_held" in status and "supply_mv" not in status:
+        raise errors.OnebyteError(errors.MESSAGE_KEYS, "flash_held without supply_mv")
     _check_integers(status, [key for key in status if key not in ("online", "reset")])
     if "reset" not in status:
         return

@@ -44,12 +44,13 @@ def test_what_a_node_knows_of_its_power_is_optional():
     parsed = messages.parse_status(messages.pack_status(powered))
     assert parsed.pop("online") is True
     assert parsed == powered
-    for key in messages.CHARGE_KEYS + ("flash_held",):
+    for key in messages.CHARGE_KEYS + ("supply_mv",):
         messages.parse_status(messages.pack_status(changed(STATUS, **{key: 0})))
     for key, value, code in (
         ("reset", "gremlins", errors.MESSAGE_RANGE),
         ("reset", 1, errors.MESSAGE_TYPE),
         ("wakes", -1, errors.MESSAGE_RANGE),
+        ("flash_held", 1, errors.MESSAGE_KEYS),
         ("uah_sleep", "1", errors.MESSAGE_TYPE),
         ("uah_total", 1, errors.MESSAGE_KEYS),
     ):

@@ -269,3 +269,38 @@ def test_live_table_shows_a_row_for_each_device(width):
 
 def test_all_kinds_of_topics_are_handled():
     assert set(topics.KINDS) == {"r", "b", "meta", "s", "cmd"}
+
+
+def powered(**changes):
+    return message("s", messages.pack_status({**STATUS, **changes}))
+
+
+def texts(notes):
+    return [note.text for note in notes if isinstance(note, Note)]
+
+
+def test_what_a_node_used_is_said_when_it_comes():
+    monitor = Monitor()
+    charges = {"uah_sleep": 250, "uah_active": 500, "uah_radio": 750, "uah_flash": 0}
+    notes = take(monitor, powered(reset="deep_sleep", uptime_s=86400, **charges))
+    assert texts(notes) == [
+        "online, started by deep sleep, used 1.50 mAh in 24 h by its figures "
+        "(radio 50 %, active 33 %, sleep 17 %)"
+    ]
+    assert texts(take(monitor, powered(reset="deep_sleep", uptime_s=86500, **charges))) == []
+
+
+def test_a_node_without_figures_is_just_online():
+    assert texts(take(Monitor(), powered())) == ["online"]
+    assert texts(take(Monitor(), powered(reset="watchdog", supply_mv=3050))) == [
+        "online, started by watchdog, supply 3.05 V"
+    ]
+
+
+def test_a_weak_supply_is_said_whenever_it_costs_something():
+    monitor = Monitor()
+    low = {"supply_mv": 2900, "flash_held": 1}
+    said = "supply 2900 mV is too low to write to flash, records stay in RAM"
+    assert texts(take(monitor, powered(**low))) == ["online, supply 2.90 V", said]
+    assert texts(take(monitor, powered(**low))) == []
+    assert texts(take(monitor, powered(supply_mv=2900, flash_held=2))) == [said]

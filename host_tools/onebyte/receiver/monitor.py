@@ -7,6 +7,7 @@ from typing import Any
 
 from formats import messages, result, topics
 from formats.errors import OnebyteError
+from onebyte.receiver import energy
 from onebyte.receiver.link import Message
 from onebyte.receiver.reconcile import Numbered, Reconciler
 
@@ -94,6 +95,7 @@ class Device:
     reconciler: Reconciler = field(default_factory=Reconciler)
     meta: dict[str, Any] | None = None
     online: bool | None = None
+    status: dict[str, Any] | None = None
     last: Decision | None = None
     n_decisions: int = 0
     n_faults: int = 0
@@ -180,13 +182,17 @@ class Monitor:
 
     def _take_status(self, device: Device, status: dict[str, Any]) -> list[Decision | Note]:
         before, device.online = device.online, status["online"]
+        notes = []
         if device.online:
+            notes = [energy.held(device.status, status)]
+            device.status = status
             device.reconciler.seen_status(status["epoch"], status["next_seq"])
         else:
             device.reconciler.disconnected()
-        if before == device.online:
-            return []
-        return [Note(device.tenant, device.name, "online" if device.online else "offline")]
+        if before != device.online:
+            change = ["online", energy.describe(status)] if device.online else ["offline"]
+            notes.insert(0, ", ".join(filter(None, change)))
+        return [Note(device.tenant, device.name, note) for note in notes if note]
 
     def tick(self, now_s: float) -> list[Decision | Note]:
         """Return what only time makes due: gaps given up, decisions whose labels never came."""

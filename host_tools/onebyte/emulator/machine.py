@@ -6,7 +6,8 @@ lets the outside's timing in.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -155,6 +156,22 @@ class Machine:
     def set_device(self, index: int, **knobs: Any) -> None:
         """Change the knobs of a device now; see js/fifo_chip.mjs."""
         self._process.call("device", index=index, knobs=knobs)
+
+    @contextmanager
+    def serial_port(self, port: int = 0) -> Iterator[str]:
+        """Open the serial port to other programs while the context lasts, and run by itself.
+
+        Args:
+            port: TCP port on 127.0.0.1, 0 for any.
+
+        Yields:
+            What `mpremote connect` takes.
+        """
+        found = self._process.call("serve", port=port)["port"]
+        try:
+            yield f"socket://127.0.0.1:{found}"
+        finally:
+            self._process.call("unserve")
 
     def modem(self) -> dict[str, Any]:
         """Return what the modem counted; empty without one."""

@@ -7,6 +7,7 @@ import { UsbSerial } from './serial.mjs';
 
 const FLASH_START = 0x10000000;
 const MCU_HZ = 125e6;
+const STEP_NANOS = 1000; // a shorter sleep might not move the clock on
 
 /** One line of the emulated time, in nanoseconds since power-on, that no reset breaks. */
 class Event {
@@ -190,10 +191,7 @@ export class Board {
   sleep(core, clock) {
     const gap = clock.nanosToNextAlarm;
     const skip = this.pacer ? this.pacer.allow(gap) : gap;
-    if (skip === 0 && gap > 0) {
-      return false;
-    }
-    if (skip === Infinity) {
+    if (skip < Math.min(gap, STEP_NANOS) || skip === Infinity) {
       return false;
     }
     clock.skip(skip);

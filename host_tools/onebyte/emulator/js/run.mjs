@@ -13,6 +13,7 @@ import { attachDevices, setKnobs } from './devices.mjs';
 import { Mailbox } from './mailbox.mjs';
 import { loadEngine } from './patches.mjs';
 import { attachResets } from './resets.mjs';
+import { SerialServer } from './serial_server.mjs';
 import { BoardUart } from './uart.mjs';
 
 const SLICE_CYCLES = 2_000_000;
@@ -56,7 +57,6 @@ class Session {
     this.devices = devices;
     this.modem = modem;
     this.output = new Output(board.serial, () => board.halt());
-    this.mustPause = false;
   }
 
   state() {
@@ -71,9 +71,12 @@ class Session {
     };
   }
 
-  /** Run until a text comes, `ms` of emulated time passed, or a command pauses it. */
+  /** Run until a text comes or `ms` of emulated time passed. */
   async run({ send, until, ms, wall_s: wallS }) {
     const { board, output } = this;
+    if (this.server) {
+      throw new Error('the serial port is in use by its TCP port');
+    }
     output.until = until ? Buffer.from(until, 'base64') : null;
     if (send) {
       board.serial.send(Buffer.from(send, 'base64'));
@@ -83,10 +86,9 @@ class Session {
       isOver = true;
       board.halt();
     });
-    this.mustPause = false;
     const lastMoment = performance.now() + wallS * 1000;
     board.isStopped = false;
-    const isDone = () => isOver || this.mustPause || board.isStopped || board.isDead;
+    const isDone = () => isOver || board.isStopped || board.isDead;
     try {
       while (output.matchEnd() < 0 && !isDone()) {
         if (performance.now() > lastMoment) {
@@ -121,9 +123,16 @@ class Session {
     return {};
   }
 
-  pause() {
-    this.mustPause = true;
-    this.board.halt();
+  /** Open a TCP port to the serial port and run until `unserve`. */
+  async serve({ port }) {
+    this.server = new SerialServer(this.board);
+    return { port: await this.server.open(port) };
+  }
+
+  async unserve() {
+    const { server } = this;
+    this.server = null;
+    await server.close();
     return {};
   }
 

@@ -62,7 +62,8 @@ def command(
     with board_demo.open_broker(folder / "tls", tls) as service:
         click.echo(f"broker: {service.description}")
         lines = demo.DemoLines(scene, console)
-        part, node = board_demo.perform(scene, image, service, folder / "board", lines)
+        options = board_demo.options_for(image, service)
+        part, node = board_demo.perform(scene, options, service, folder / "board", lines)
     demo.draw(scene, part, folder / "timeline.png")
     for line in board_demo.describe(part, node):
         click.echo(line)

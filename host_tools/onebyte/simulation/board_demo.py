@@ -1,10 +1,10 @@
 """The demonstration on an emulated board: its broker, with TLS or without, and the run."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from onebyte.errors import UserError
 from onebyte.receiver.display import Display
@@ -16,7 +16,7 @@ from onebyte.simulation.certificates import Ca
 from onebyte.simulation.demo import Scene
 from onebyte.simulation.emulated import BROKER_NAME, EmulatedNode, EmulatedOptions
 
-__all__ = ["Service", "check_image", "describe", "open_broker", "perform"]
+__all__ = ["Service", "check_image", "describe", "open_broker", "options_for", "perform"]
 
 TENANT = "demo"
 DEVICE = "rp2040"
@@ -69,20 +69,30 @@ def check_image(path: Path) -> None:
         raise UserError(f"there is no image {path}: run make firmware BOARD=pico_ppp")
 
 
+def options_for(
+    image: Path,
+    service: Service,
+    outages: Sequence[dict[str, Any]] = (),
+    config: dict[str, Any] | None = None,
+) -> EmulatedOptions:
+    """Return what the demonstration's board is given; see `EmulatedOptions`."""
+    port = service.settings.port
+    return EmulatedOptions(image, port, TENANT, DEVICE, service.ca, outages, config or {})
+
+
 def perform(
-    scene: Scene, image: Path, service: Service, folder: Path, display: Display
+    scene: Scene, options: EmulatedOptions, service: Service, folder: Path, display: Display
 ) -> tuple[playback.Part, EmulatedNode]:
     """Run the board against the broker and return what became of it.
 
     Args:
         scene: what its sensor measures; made with `is_stream`.
-        image: firmware with the node.
+        options: of `options_for`.
         service: a running broker.
         folder: where the board's files go; what is left there of an earlier run is removed.
         display: where decisions go.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    options = EmulatedOptions(image, service.settings.port, TENANT, DEVICE, service.ca)
     node = EmulatedNode(folder, options, scene.model_file, scene.script)
     part = playback.Part(node, scene.script)
     node.is_complete = lambda: part.lost == 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from formats import topics
 from onebyte.receiver.link import Link
 from onebyte.receiver.monitor import Decision, Monitor, Note
 from onebyte.simulation.script import Script
@@ -134,6 +135,7 @@ def play(
             for message in link.messages(_POLL_S):
                 take(monitor.take(message))
             take(monitor.tick(time.time()))
+            _ask(link, monitor)
             if is_over and all(part.lost == 0 for part in parts):
                 break
             if is_over:
@@ -147,6 +149,12 @@ def play(
             part.node.stop()
     take(monitor.finish())
     return seconds
+
+
+def _ask(link: Link, monitor: Monitor) -> None:
+    """Ask devices for what a broker has lost that was killed or that we had left."""
+    for device, command in monitor.commands(time.time()):
+        link.publish(topics.pack(device.tenant, device.name, topics.COMMAND), command)
 
 
 def summary(parts: Sequence[Part]) -> str:

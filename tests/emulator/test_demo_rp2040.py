@@ -1,0 +1,175 @@
+"""The demonstration on the emulated board: every byte right, with TLS, and when links fail."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mqtt_process import need_mosquitto
+from rich.console import Console
+
+from onebyte import toolchain
+from onebyte.crossbuild import firmware
+from onebyte.errors import UserError
+from onebyte.receiver.monitor import Decision, Note
+from onebyte.simulation import board_demo, demo, playback
+from onebyte.simulation.emulated import EmulatedNode
+
+LAST_LINE = re.compile(
+    r"demo-rp2040: windows=(\d+) published=(\d+) received=(\d+) lost=(\d+) wrong=(\d+)"
+)
+SECONDS = 16.0
+EXERCISE = toolchain.ROOT / "models" / "exercise"
+
+
+@pytest.fixture(scope="module")
+def scene() -> demo.Scene:
+    return demo.prepare(EXERCISE, SECONDS, True)
+
+
+class Lines(demo.DemoLines):
+    """Calls a function with the number of each decision."""
+
+    def __init__(self, scene: demo.Scene, seen: Callable[[int], None] = lambda seq: None) -> None:
+        super().__init__(scene, Console(file=io.StringIO()))
+        self._seen = seen
+
+    def show(self, item: Decision | Note) -> None:
+        if isinstance(item, Decision):
+            self._seen(item.seq)
+
+
+def run(*arguments: str | Path) -> tuple[int, list[str]]:
+    """Run the command; return its exit code and lines."""
+    command = [Path(sys.executable).with_name("onebyte"), "demo-rp2040", *arguments]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, timeout=300
+    )
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+def check(part: playback.Part, node: EmulatedNode) -> None:
+    print("\n".join(board_demo.describe(part, node)))
+    assert (part.lost, part.wrong) == (0, 0)
+    assert part.published == part.received == part.windows
+    report = part.report
+    assert (report["queued"], report["dropped"], report["flash_errors"]) == (0, 0, 0)
+    assert (report["overruns"], report["gaps"]) == (0, 1)  # the one gap is the chip's start
+    assert report["kernels"] == "obkernels"
+
+
+@pytest.mark.parametrize("security", ["plain", "tls"])
+def test_the_demo_as_it_is_typed(security: str, pico_ppp: firmware.Firmware) -> None:
+    options = ["--firmware", str(pico_ppp.uf2), "--seconds", str(SECONDS)]
+    if security == "tls":
+        need_mosquitto()
+        options.append("--tls")
+    code, lines = run(*options)
+    assert code == 0, lines
+    windows, published, received, lost, wrong = map(int, LAST_LINE.fullmatch(lines[-1]).groups())
+    assert windows == published == received == SECONDS - 1
+    assert (lost, wrong) == (0, 0)
+    (broker,) = [line for line in lines if line.startswith("broker: ")]
+    assert ("TLS, with a certificate" in broker) == (security == "tls")
+
+
+def test_without_an_image_it_says_what_to_type(tmp_path: Path) -> None:
+    code, lines = run("--firmware", tmp_path / "none.uf2")
+    assert code == 2
+    assert lines == [
+        f"onebyte: error: there is no image {tmp_path}/none.uf2: run make firmware BOARD=pico_ppp"
+    ]
+
+
+def test_a_wrong_byte_is_found(
+    scene: demo.Scene, pico_ppp: firmware.Firmware, tmp_path: Path
+) -> None:
+    # The chip measures something else than the host thinks from the fifth second on.
+    recording = bytearray(scene.script.recording)
+    recording[5 * 50 * 12 : 9 * 50 * 12] = bytes(reversed(recording[5 * 50 * 12 : 9 * 50 * 12]))
+    other = demo.Scene(**{**vars(scene), "script": _with(scene.script, bytes(recording))})
+    with board_demo.open_broker(tmp_path, False) as service:
+        options = board_demo.options_for(pico_ppp.uf2, service)
+        part, _ = board_demo.perform(other, options, service, tmp_path / "board", Lines(scene))
+    assert part.wrong > 0
+    assert part.lost == 0
+
+
+def _with(script, recording: bytes):
+    return type(script)(**{**vars(script), "recording": recording})
+
+
+def test_a_refused_model_is_an_error_and_not_a_loss(
+    scene: demo.Scene, pico_ppp: firmware.Firmware, tmp_path: Path
+) -> None:
+    damaged = bytearray(scene.model_file)
+    damaged[len(damaged) // 2] ^= 1
+    other = demo.Scene(**{**vars(scene), "model_file": bytes(damaged)})
+    with board_demo.open_broker(tmp_path, False) as service:
+        options = board_demo.options_for(pico_ppp.uf2, service)
+        with pytest.raises(UserError, match="board rp2040 refused its model: CRC"):
+            board_demo.perform(other, options, service, tmp_path / "board", Lines(scene))
+
+
+@pytest.mark.parametrize("kind", ["stall", "drop", "hangup"])
+def test_nothing_is_lost_while_the_link_is_gone(
+    kind: str, scene: demo.Scene, pico_ppp: firmware.Firmware, tmp_path: Path
+) -> None:
+    outages = [{"at_ms": 6000, "for_ms": 7000, "kind": kind}]
+    with board_demo.open_broker(tmp_path, False) as service:
+        # So few that the flash is needed, too.
+        config = {"outbox_ram_records": 2}
+        options = board_demo.options_for(pico_ppp.uf2, service, outages, config)
+        part, node = board_demo.perform(scene, options, service, tmp_path / "board", Lines(scene))
+    check(part, node)
+    # A stall outlasts the node's patience with its broker, the others end the session itself.
+    assert part.report["connects"] >= 2
+    assert node.stats["connects"] == (1 if kind == "stall" else 2)
+
+
+def test_nothing_is_lost_while_the_broker_is_gone(
+    scene: demo.Scene, pico_ppp: firmware.Firmware, tmp_path: Path
+) -> None:
+    need_mosquitto()
+    with board_demo.open_broker(tmp_path, False) as service:
+
+        def come_back() -> None:
+            time.sleep(1.5)
+            service.broker.start()
+
+        def kill(seq: int) -> None:
+            if seq == 4 and service.broker.pid is not None:
+                service.broker.kill()
+                threading.Thread(target=come_back).start()
+
+        options = board_demo.options_for(pico_ppp.uf2, service)
+        lines = Lines(scene, kill)
+        part, node = board_demo.perform(scene, options, service, tmp_path / "board", lines)
+    check(part, node)
+    assert part.report["connects"] >= 2
+
+
+def test_the_board_s_own_configuration_is_what_the_table_allows(tmp_path: Path) -> None:
+    with board_demo.open_broker(tmp_path, False) as service:
+        config = board_demo.options_for(tmp_path, service).node_config()
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    code = (
+        "import sys; sys.path[:0] = ['firmware', 'lib']\n"
+        f"from app import config; c = config.load({str(path)!r}); print(c.sensor, c.policy)"
+    )
+    program = Path(sys.executable).with_name("micropython")
+    if not program.is_file():
+        assert os.environ.get("CI") != "true", "CI needs micropython"
+        pytest.skip("micropython is not installed")
+    done = subprocess.run(
+        [program, "-c", code], cwd=toolchain.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["mpu6050", "all"], done.stdout + done.stderr

@@ -92,11 +92,15 @@ static uint32_t find_leaf(const uint16_t *entry, const int16_t *features) {
     uint32_t head = *entry;
     while (head < LEAF_FLAG) {
         uint32_t skip = head & SKIP_MASK;
-        int is_left = features[head >> 8] < (int16_t)entry[1];
-        if (skip) {
-            entry += is_left ? SPLIT_WORDS : skip;
+        int32_t x = features[head >> 8], threshold = (int16_t)entry[1];
+        if (!skip) {
+            entry += x < threshold ? LONG_SPLIT_WORDS : entry[2];
         } else {
-            entry += is_left ? LONG_SPLIT_WORDS : entry[2];
+            const uint16_t *right = entry + skip;
+            entry += SPLIT_WORDS;
+            if (x >= threshold) {
+                entry = right;
+            }
         }
         head = *entry;
     }
@@ -155,7 +159,7 @@ static const uint8_t *row_of(const ob_model *m, uint32_t leaf) {
 
 /* The votes of four trees: one pass over the classes instead of four. */
 static void add_group(const ob_model *m, const uint32_t leaves[GROUP], int32_t *votes) {
-    if (!m->leaf_bits) {
+    if (OB_LOCKSTEP && !m->leaf_bits) {
         for (uint32_t i = 0; i < GROUP; i++) {
             votes[leaves[i]]++;
         }
@@ -171,7 +175,7 @@ static void add_group(const ob_model *m, const uint32_t leaves[GROUP], int32_t *
 }
 
 static void add_one(const ob_model *m, uint32_t leaf, int32_t *votes) {
-    if (!m->leaf_bits) {
+    if (OB_LOCKSTEP && !m->leaf_bits) {
         votes[leaf]++;
         return;
     }
@@ -183,6 +187,12 @@ static void add_one(const ob_model *m, uint32_t leaf, int32_t *votes) {
 
 static void add_all_votes(const ob_model *m, const int16_t *features, int32_t *votes) {
     uint32_t tree = 0;
+    if (!OB_LOCKSTEP && !m->leaf_bits) { /* nothing is gained by finding four leaves first */
+        for (; tree < m->n_trees; tree++) {
+            votes[find_leaf(m->words + m->roots[tree], features)]++;
+        }
+        return;
+    }
     for (; tree + GROUP <= m->n_trees; tree += GROUP) {
         uint32_t leaves[GROUP];
         find_leaves(m, tree, features, leaves);

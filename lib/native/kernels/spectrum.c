@@ -38,6 +38,14 @@ static void split_into_powers(ob_bin *bins, uint32_t log2) {
     }
 }
 
+/* The powers of 2^(log2 + 1) samples that stand in the bins one after another, and bin 2^log2 behind
+ * them; each true power is 4^returned times as large. */
+int32_t ob_powers(ob_bin *bins, uint32_t log2) {
+    int32_t halvings = ob_fft(bins, log2);
+    split_into_powers(bins, log2);
+    return halvings;
+}
+
 static void sum_up(const ob_bin *bins, ob_spectrum *s) {
     s->total = 0;
     s->peak = 0;
@@ -80,8 +88,7 @@ void ob_spectrum_of(ob_context *c, uint32_t stream) {
         if (c->program->fft_window == 1) {
             apply_hann(z, c->n);
         }
-        s->exponent = 2 * (ob_fft(bins, log2) - scaling.shift);
-        split_into_powers(bins, log2);
+        s->exponent = 2 * (ob_powers(bins, log2) - scaling.shift);
     }
     sum_up(bins, s);
 }

@@ -22,17 +22,17 @@
 /* One entry: to 1 from a leaf; the flags tell whether a split leads left (lt) or right (ge). */
 #define STEP \
     "ldrsh %[head], [%[words], %[at]]\n" \
-    "asrs %[x], %[head], #8\n" \
+    "asrs %[x], %[head], 8\n" \
     "bmi 1b\n" \
-    "lsls %[x], #1\n" \
+    "lsls %[x], 1\n" \
     "ldrsh %[x], [%[features], %[x]]\n" \
     "ldrsh %[threshold], [%[thresholds], %[at]]\n" \
     "cmp %[x], %[threshold]\n"
-#define LEFT "adds %[at], #4\n"
+#define LEFT "adds %[at], 4\n"
 #define SHORT_STEPS(right) \
     STEP "bge " right "\n" LEFT STEP "bge " right "\n" LEFT STEP "bge " right "\n" LEFT
 /* Where a split may be a long one: its head has no distance, there is a third word. */
-#define ANY_STEP STEP "bge 3f\n" "lsls %[head], #24\n" "beq 7f\n" LEFT
+#define ANY_STEP STEP "bge 3f\n" "lsls %[head], 24\n" "beq 7f\n" LEFT
 
 /* What a walk works on; START takes it apart. */
 typedef struct walk {
@@ -45,12 +45,12 @@ typedef struct walk {
 } walk;
 
 /* r8 root, r9 end, r10 votes, r11 rows, r12 n_classes: seldom used, so in the upper registers. */
-#define TO_UPPER(offset, upper) "ldr %[x], [%[at], #" #offset "]\n" "mov " #upper ", %[x]\n"
+#define TO_UPPER(offset, upper) "ldr %[x], [%[at], " #offset "]\n" "mov " #upper ", %[x]\n"
 #define START \
     BEGIN TO_UPPER(8, r8) TO_UPPER(12, r9) TO_UPPER(16, r10) TO_UPPER(20, r11) TO_UPPER(24, r12) \
-    "ldr %[features], [%[at], #4]\n" \
+    "ldr %[features], [%[at], 4]\n" \
     "ldr %[words], [%[at]]\n" \
-    "adds %[thresholds], %[words], #2\n" \
+    "adds %[thresholds], %[words], 2\n" \
     "b 2f\n"
 
 /* From the next root to its leaf, to 9 after the last. The left side of a short split is too small
@@ -61,26 +61,26 @@ typedef struct walk {
     "cmp %[head], r9\n" \
     "beq 9f\n" \
     "ldrh %[at], [%[head]]\n" \
-    "adds %[head], #2\n" \
+    "adds %[head], 2\n" \
     "mov r8, %[head]\n" \
-    "lsls %[at], #1\n" \
+    "lsls %[at], 1\n" \
     "4: " ANY_STEP \
     "5: " SHORT_STEPS("6f") "b 5b\n" \
     "6: uxtb %[head], %[head]\n" \
-    "lsls %[head], #1\n" \
+    "lsls %[head], 1\n" \
     "adds %[at], %[head]\n" \
     SHORT_STEPS("6b") "b 5b\n" \
     "3: uxtb %[head], %[head]\n" \
-    "lsls %[head], #1\n" \
+    "lsls %[head], 1\n" \
     "beq 8f\n" \
     "adds %[at], %[head]\n" \
     "b 4b\n" \
-    "7: adds %[at], #6\n" /* left of a long split */ \
+    "7: adds %[at], 6\n" /* left of a long split */ \
     "b 4b\n" \
-    "8: adds %[at], #4\n" /* right of one */ \
+    "8: adds %[at], 4\n" /* right of one */ \
     "ldrh %[head], [%[words], %[at]]\n" \
-    "subs %[at], #4\n" \
-    "lsls %[head], #1\n" \
+    "subs %[at], 4\n" \
+    "lsls %[head], 1\n" \
     "adds %[at], %[head]\n" \
     "b 4b\n" \
     "9:\n" END
@@ -96,11 +96,11 @@ static void walk_and_count(const walk *at) {
     uint32_t head, x, threshold, words, thresholds, features;
     __asm__ volatile(
         START
-        "1: lsls %[head], #17\n"
-        "lsrs %[head], #15\n"
+        "1: lsls %[head], 17\n"
+        "lsrs %[head], 15\n"
         "mov %[x], r10\n"
         "ldr %[threshold], [%[x], %[head]]\n"
-        "adds %[threshold], #1\n"
+        "adds %[threshold], 1\n"
         "str %[threshold], [%[x], %[head]]\n" WALK
         : WALK_OPERANDS);
 }
@@ -110,8 +110,8 @@ static void walk_to_rows(const walk *at) {
     uint32_t head, x, threshold, words, thresholds, features;
     __asm__ volatile(
         START
-        "1: lsls %[head], #17\n"
-        "lsrs %[head], #17\n"
+        "1: lsls %[head], 17\n"
+        "lsrs %[head], 17\n"
         "mov %[x], r12\n"
         "muls %[head], %[x]\n"
         "add %[head], r10\n"
@@ -123,7 +123,7 @@ static void walk_to_rows(const walk *at) {
 
 /* One bit of the quotient: the carry of the comparison is what it shifts in. */
 #define DIVIDE(bit) \
-    "lsls %[part], %[sum], #" #bit "\n" \
+    "lsls %[part], %[sum], " #bit "\n" \
     "cmp %[rest], %[part]\n" \
     "bcc 1f\n" \
     "subs %[rest], %[part]\n" \

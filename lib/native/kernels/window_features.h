@@ -115,6 +115,7 @@ int32_t ob_goertzel(ob_context *c, uint32_t stream, uint32_t frequency);
 int32_t ob_fft(ob_bin *bins, uint32_t log2);
 
 /* spectrum.c */
+int32_t ob_powers(ob_bin *bins, uint32_t log2);
 void ob_spectrum_of(ob_context *c, uint32_t stream);
 uint64_t ob_band_power(const ob_bin *bins, uint32_t low, uint32_t high);
 int32_t ob_centroid(const ob_bin *bins, const ob_spectrum *s);

@@ -52,6 +52,7 @@ class LinkWifi:
         network: Network.
         store: object with `read()` and `write(content)` for what is remembered.
         randint: random.randint, or a test's.
+        ticks_ms: time.ticks_ms, or a test's.
 
     Attributes:
         connects: how often the link came up.
@@ -59,10 +60,11 @@ class LinkWifi:
         last_error: why it last failed or broke, for people.
     """
 
-    def __init__(self, radio, network: Network, store, randint):
+    def __init__(self, radio, network: Network, store, randint, ticks_ms=time.ticks_ms):
         self._radio = radio
         self._network = network
         self._store = store
+        self._ticks_ms = ticks_ms
         self._mark = wifi_cache.network_mark(network.ssid, network.password)
         self._backoff = Backoff(1000, network.cap_ms, randint)
         self._known = wifi_cache.parse(store.read(), self._mark)
@@ -123,7 +125,7 @@ class LinkWifi:
         if found is None:
             raise OSError("no access point of this name")
         # The scan took its time: the deadline counts from here.
-        self._try(_FULL, wifi_cache.Known(found[0], found[1], None), time.ticks_ms())
+        self._try(_FULL, wifi_cache.Known(found[0], found[1], None), self._ticks_ms())
 
     def _try(self, state, known, now_ms) -> None:
         network = self._network

@@ -43,6 +43,10 @@ class Clock:
         self._up_s = 0
         self._up_ms = 0
 
+    def go_on(self, up_s: int) -> None:
+        """Counts from so many seconds on: a deep sleep came between."""
+        self._up_s += up_s
+
     def read(self) -> None:
         """Takes the time of now; call it at least once in 12 days."""
         now_ms = time.ticks_ms()

@@ -1,4 +1,4 @@
-"""The `machine` module of a chip, as far as boards use it; what was asked of it is kept in lists."""
+"""A chip's `machine` module, as far as boards use it; what was asked of it is kept in lists."""
 
 PWRON_RESET = 1
 HARD_RESET = 2

@@ -1,5 +1,6 @@
 """The demonstration on the emulated board: every byte right, with TLS, and when links fail."""
 
+import dataclasses
 import io
 import json
 import os
@@ -15,11 +16,11 @@ import pytest
 from mqtt_process import need_mosquitto
 from rich.console import Console
 
-from onebyte import toolchain
+from onebyte import cli, toolchain
 from onebyte.crossbuild import firmware
 from onebyte.errors import UserError
 from onebyte.receiver.monitor import Decision, Note
-from onebyte.simulation import board_demo, demo, playback
+from onebyte.simulation import board_demo, broker, demo, playback
 from onebyte.simulation.emulated import EmulatedNode
 
 LAST_LINE = re.compile(
@@ -89,21 +90,41 @@ def test_without_an_image_it_says_what_to_type(tmp_path: Path) -> None:
 
 
 def test_a_wrong_byte_is_found(
-    scene: demo.Scene, pico_ppp: firmware.Firmware, tmp_path: Path
+    scene: demo.Scene,
+    pico_ppp: firmware.Firmware,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # The chip measures something else than the host thinks from the fifth second on.
+    # The chip measures something else than the host thinks, from the fifth second to the ninth.
     recording = bytearray(scene.script.recording)
     recording[5 * 50 * 12 : 9 * 50 * 12] = bytes(reversed(recording[5 * 50 * 12 : 9 * 50 * 12]))
-    other = demo.Scene(**{**vars(scene), "script": _with(scene.script, bytes(recording))})
+    script = dataclasses.replace(scene.script, recording=bytes(recording))
+    other = dataclasses.replace(scene, script=script)
+    monkeypatch.setattr(demo, "prepare", lambda folder, seconds, is_stream: other)
+    assert cli.main(["demo-rp2040", "--firmware", str(pico_ppp.uf2)]) == 1
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    *_, lost, wrong = map(int, LAST_LINE.fullmatch(last_line).groups())
+    assert lost == 0
+    assert 1 <= wrong <= 8
+
+
+def test_the_python_broker_does_it_too(
+    scene: demo.Scene,
+    pico_ppp: firmware.Firmware,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broker, "find_mosquitto", lambda: None)
     with board_demo.open_broker(tmp_path, False) as service:
+        assert service.broker.kind == "amqtt"
         options = board_demo.options_for(pico_ppp.uf2, service)
-        part, _ = board_demo.perform(other, options, service, tmp_path / "board", Lines(scene))
-    assert part.wrong > 0
-    assert part.lost == 0
-
-
-def _with(script, recording: bytes):
-    return type(script)(**{**vars(script), "recording": recording})
+        part, node = board_demo.perform(scene, options, service, tmp_path / "board", Lines(scene))
+    check(part, node)
+    with (
+        pytest.raises(UserError, match="TLS need mosquitto"),
+        board_demo.open_broker(tmp_path, True),
+    ):
+        pass
 
 
 def test_a_refused_model_is_an_error_and_not_a_loss(
@@ -111,7 +132,7 @@ def test_a_refused_model_is_an_error_and_not_a_loss(
 ) -> None:
     damaged = bytearray(scene.model_file)
     damaged[len(damaged) // 2] ^= 1
-    other = demo.Scene(**{**vars(scene), "model_file": bytes(damaged)})
+    other = dataclasses.replace(scene, model_file=bytes(damaged))
     with board_demo.open_broker(tmp_path, False) as service:
         options = board_demo.options_for(pico_ppp.uf2, service)
         with pytest.raises(UserError, match="board rp2040 refused its model: CRC"):

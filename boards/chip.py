@@ -50,7 +50,7 @@ class Clock:
     def read(self) -> None:
         """Takes the time of now; call it at least once in 12 days."""
         now_ms = time.ticks_ms()
-        up_ms = self._up_ms + ((now_ms - self._last_ms) & _TICKS_MASK)
+        up_ms = self._up_ms + (time.ticks_diff(now_ms, self._last_ms) & _TICKS_MASK)
         self._last_ms = now_ms
         self._up_s += up_ms // 1000
         self._up_ms = up_ms % 1000
@@ -59,9 +59,9 @@ class Clock:
             self.time_ms = self._up_ms
             return
         self.quality = 1
-        now_ms = time.time_ns() // 1000000
-        self.time_s = now_ms // 1000 + self._shift_s
-        self.time_ms = now_ms % 1000
+        day_ms = time.time_ns() // 1000000
+        self.time_s = day_ms // 1000 + self._shift_s
+        self.time_ms = day_ms % 1000
 
 
 class Files:

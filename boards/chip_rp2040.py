@@ -5,6 +5,8 @@ watchdog's scratch registers the chip's boot code uses 4 to 7; 0 to 2 are `Retai
 the last run ended.
 """
 
+import time
+
 import machine
 from chip import Watchdog
 from micropython import const
@@ -54,7 +56,7 @@ class Power(Watchdog):
 
     can_light_sleep = True
     can_deep_sleep = True
-    _cause = None
+    _cause = ""
 
     def __init__(self, read_supply_mv=None):
         super().__init__(WATCHDOG_MAX_MS)
@@ -63,17 +65,20 @@ class Power(Watchdog):
     def reset_cause(self) -> str:
         """Returns "power_on", "reset", "watchdog" or "deep_sleep"; the chip knows no brownout."""
         # Asked once in a program, since that also leaves the mark for the next one.
-        if Power._cause is None:
+        if not Power._cause:
             Power._cause = _take_cause()
         return Power._cause
 
     def light_sleep_ms(self, duration_ms: int) -> None:
         """Stops all clocks but the timer's; RAM stays, UART and USB stop, the ticks go on."""
         chunk_ms = _CHUNK_MS if self._watchdog else _LONGEST_SLEEP_MS
-        while duration_ms > 0:
+        start_ms = time.ticks_ms()
+        left_ms = duration_ms
+        while left_ms > 0:
             self.feed()
-            machine.lightsleep(min(duration_ms, chunk_ms))
-            duration_ms -= chunk_ms
+            machine.lightsleep(min(left_ms, chunk_ms))
+            # Any interrupt ends a sleep, such as that of lwIP's timer every 64 ms.
+            left_ms = duration_ms - time.ticks_diff(time.ticks_ms(), start_ms)
         self.feed()
 
     def deep_sleep_ms(self, duration_ms: int) -> None:

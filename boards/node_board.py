@@ -20,12 +20,12 @@ class NodeBoard:
         OnebyteError: the configuration does not fit this board, or there are no kernels.
     """
 
-    ppp = None
-    radio = None
-    wifi_store = None
-    write_line = None
-    power = None
-    retained = None
+    ppp: object = None
+    radio: object = None
+    wifi_store: object = None
+    write_line: object = None
+    power: object = None
+    retained: object = None
     currents_ua: dict = {}
 
     def __init__(self, config, wiring):

@@ -4,6 +4,7 @@ Device files are checked by mypy against MicroPython's stubs and compiled by mpy
 first targets. Run by `make lint`; prints what is wrong and then exits with status 1.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -42,15 +43,45 @@ def lay_out_typings(target: Path) -> None:
                 copy.write_bytes(Path(str(file.locate())).read_bytes())
 
 
+def boards(root: Path) -> list[Path]:
+    """Return the folder of each board."""
+    return sorted(path.parent for path in root.glob("boards/*/board.py"))
+
+
+def files_with(root: Path, board: Path) -> list[Path]:
+    """Return the device files that are checked together with a board's: the first has them all."""
+    others = {path for path in boards(root) if path != board}
+    paths = [path for path in device_files(root) if path.parent not in others]
+    if board.name == "unix":
+        return [path for path in paths if path.is_relative_to(root / "boards/unix")] + [
+            path for path in paths if not path.is_relative_to(root / "boards")
+        ]
+    chip = "esp32" if board.name.startswith("esp32") else "rp2040"
+    foreign = {"rp2040": "chip_esp32", "esp32": "chip_rp2040"}[chip]
+    return [
+        path
+        for path in paths
+        if path.is_relative_to(root / "boards")
+        and path.stem != foreign
+        and (chip == "rp2040" or path.parent.name != "rp2040_boot")
+    ]
+
+
 def check_types(root: Path) -> list[str]:
-    """Run mypy over the device files; return its complaints."""
+    """Run mypy over the device files, board after board; return its complaints."""
     lay_out_typings(TYPINGS)
     command = [sys.executable, "-m", "mypy", "--config-file", "tests/mypy_device.ini"]
-    paths = [str(path.relative_to(root)) for path in device_files(root)]
-    done = subprocess.run(
-        [*command, *paths], cwd=root, capture_output=True, text=True, check=False
-    )
-    return [] if done.returncode == 0 else [done.stdout + done.stderr]
+    found = []
+    for board in boards(root):
+        roots = [board, root / "boards" / "rp2040_boot", root / "boards"]
+        env = {**os.environ, "MYPYPATH": ":".join(map(str, roots))}
+        paths = [str(path.relative_to(root)) for path in files_with(root, board)]
+        done = subprocess.run(
+            [*command, *paths], cwd=root, env=env, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            found.append(f"{board.name}: {done.stdout}{done.stderr}")
+    return found
 
 
 def check_compiles(paths: list[Path]) -> list[str]:

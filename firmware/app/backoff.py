@@ -25,17 +25,17 @@ class Backoff:
         self._attempt = 0
         self._until = None
 
-    def failed(self, now_ms: int) -> None:
+    def failed(self, now_ms) -> None:
         """Begins a pause."""
         ceiling = min(self._cap_ms, self._base_ms << self._attempt)
         self._attempt = min(self._attempt + 1, _MAX_DOUBLINGS)
         self.pause(now_ms, self._randint(0, ceiling))
 
-    def pause(self, now_ms: int, pause_ms: int) -> None:
+    def pause(self, now_ms, pause_ms) -> None:
         """Begins a pause of exactly so long; the next failure counts as it would have."""
         self._until = time.ticks_add(now_ms, pause_ms)
 
-    def left_ms(self, now_ms: int) -> int:
+    def left_ms(self, now_ms) -> int:
         """Returns how long to wait until the next attempt, 0 when it is due."""
         if self._until is None:
             return 0

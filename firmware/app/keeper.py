@@ -68,7 +68,7 @@ class Keeper:
             self.room = n_records
         else:
             self.room = (max_bytes - retained.state_bytes(0)) // 16
-        self.state = None
+        self.state: object = None
         self.is_asleep = False
         if memory is not None:
             self._find(content, marked, crc)

@@ -68,7 +68,7 @@ class LinkWifi:
         self._mark = wifi_cache.network_mark(network.ssid, network.password)
         self._backoff = Backoff(1000, network.cap_ms, randint)
         self._known = wifi_cache.parse(store.read(), self._mark)
-        self._tried = None  # what this attempt connects to
+        self._tried = self._known  # what this attempt connects to
         self._is_fast = False  # the link that is up uses what was remembered
         self._state = _DOWN
         self._since_ms = 0

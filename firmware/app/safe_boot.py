@@ -48,6 +48,6 @@ def window(chip, memory, config_path: str = "config.json", sleep_ms=time.sleep_m
 
 def _configured_ms(path: str) -> int:
     try:
-        return config.load(path).safe_boot_ms
+        return getattr(config.load(path), "safe_boot_ms")  # noqa: B009 (an attribute by its name)
     except (OSError, errors.OnebyteError):
         return _DEFAULT_MS

@@ -61,7 +61,7 @@ class FifoChip:
     _who_value = 0
     _data_register = 0  # where a burst starts
     _fifo_on = (0, 0)  # register and value while the FIFO fills
-    _power_down = ()  # pairs of register and value that stop the sampling
+    _power_down: tuple = ()  # pairs of register and value that stop the sampling
 
     def __init__(self, bus, address: int, setup, row_bytes: int, recover=None):
         self.overruns = 0

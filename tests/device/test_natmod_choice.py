@@ -31,10 +31,22 @@ def is_compiled_in():
             sys.modules[MODULE] = loaded
 
 
-def choose_with(change):
+def try_import():
+    """Return what MicroPython says when it imports the module, empty when it takes it."""
+    try:
+        __import__(MODULE)
+        return ""
+    except ValueError as error:
+        return str(error)
+    finally:
+        sys.modules.pop(MODULE, None)
+
+
+def choose_with(change, may_import=True):
     """Return the module that is chosen, what was told, and the folder, for a changed file.
 
-    `change` takes and returns the bytes of the module that this build takes.
+    `change` takes and returns the bytes of the module that this build takes. Unless `may_import`
+    MicroPython itself does not try it.
     """
     root = __file__.rsplit("/", 3)[0]
     folder = root + "/" + FOLDER
@@ -51,12 +63,7 @@ def choose_with(change):
     sys.path[:] = [folder] + [entry for entry in path if not entry.endswith("/natmod/x64")]
     told = []
     try:
-        try:
-            __import__(MODULE)
-            said = ""
-        except ValueError as error:
-            said = str(error)
-        sys.modules.pop(MODULE, None)
+        said = try_import() if may_import else None
         return obchoice.choose(told.append), said, told, folder
     finally:
         sys.path[:] = path
@@ -127,6 +134,19 @@ def test_text_is_no_module():
         "incompatible .mpy file",
         "is no .mpy file: copy it again",
     )
+
+
+def test_part_of_a_file_is_not_imported():
+    # MicroPython would hang.
+    for n_bytes in (4, 6, 100, 8000, -1):
+        module, _, told, folder = choose_with(lambda data, n=n_bytes: data[:n], may_import=False)
+        if is_compiled_in():
+            assert module is not obtwin and not told
+        else:
+            line = (
+                "onebyte node: %s/obkernels.mpy is cut off: copy it again: using the twin, slower"
+            )
+            assert module is obtwin and told == [line % folder], told
 
 
 def test_neither_module_is_an_error():

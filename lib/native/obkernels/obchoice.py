@@ -2,7 +2,7 @@
 
 import sys
 
-from formats import errors
+from formats import errors, mpy_file
 
 # What native code in an .mpy file is for, by its number in the file; see MicroPython's
 # py/persistentcode.h.
@@ -29,7 +29,8 @@ _FILE = "/obkernels.mpy"
 def choose(tell):
     """Returns `obkernels`, or `obtwin`: the same bits, slower.
 
-    A file for another chip or another MicroPython is told in one line and passed over.
+    A file for another chip or another MicroPython, or a part of a file, is told in one line and
+    passed over.
 
     Args:
         tell: takes that line, such as `print`.
@@ -37,22 +38,34 @@ def choose(tell):
     Raises:
         OnebyteError: KERNEL_VERSION, neither can be imported.
     """
-    reason = "no obkernels"
+    # The interpreter names neither the file nor what is wrong with it, and a part of one hangs it.
+    reason = _describe(sys.path, _features())
     try:
-        import obkernels
-
-        return obkernels
+        return _import_kernels(not reason)
     except ImportError:
         pass
     except ValueError as error:
-        # The interpreter names neither the file nor what is wrong with it.
-        reason = _describe(sys.path, _features()) or "obkernels.mpy: %s" % error
+        reason = "obkernels.mpy: %s" % error
+    if reason:
         tell("onebyte node: %s: using the twin, slower" % reason)
+    else:
+        reason = "no obkernels"
     try:
         import obtwin
     except ImportError:
         raise errors.OnebyteError(errors.KERNEL_VERSION, reason + ", and no obtwin") from None
     return obtwin
+
+
+def _import_kernels(from_files: bool):
+    path = sys.path[:]
+    if not from_files:
+        sys.path[:] = []  # what is compiled in is found all the same
+    try:
+        import obkernels
+    finally:
+        sys.path[:] = path
+    return obkernels
 
 
 def describe_file(header: bytes, features: int) -> str:
@@ -102,6 +115,9 @@ def _describe(folders, features: int) -> str:
         try:
             with open(folder + _FILE, "rb") as file:
                 wrong = describe_file(file.read(4), features)
+                file.seek(0)
+                if not wrong and not mpy_file.is_whole(file):
+                    wrong = "is cut off: copy it again"
         except OSError:
             continue
         return "%s%s %s" % (folder, _FILE, wrong) if wrong else ""

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from formats import mpy_file
 from onebyte import toolchain
 from onebyte.crossbuild import mpyfile, natmods, xtensa
 from onebyte.errors import UserError
@@ -72,6 +74,8 @@ def test_module_is_small_and_needs_no_float_routines(arch: str, tmp_path: Path) 
     assert built.path == tmp_path / arch / "obkernels.mpy"
     assert built.sizes == mpyfile.read(built.path)
     assert built.sizes.file_bytes < MAX_BYTES
+    data = built.path.read_bytes()
+    assert mpy_file.is_whole(io.BytesIO(data)) and not mpy_file.is_whole(io.BytesIO(data[:-1]))
     assert set(built.helpers) <= HELPERS.get(arch, set())
     package = json.loads((tmp_path / arch / "package.json").read_text())
     assert package["urls"] == [["obkernels.mpy", "obkernels.mpy"]]

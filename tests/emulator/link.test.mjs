@@ -107,6 +107,34 @@ test('a hang-up ends the session, and nobody is let in until it is over', () => 
   guest.up();
 });
 
+test('no noise makes it throw, and a session comes up after all of it', () => {
+  const guest = new Guest({ redirects: { '10.0.0.1:1883': 9 }, names: { 'a.b': '10.0.0.1' } });
+  let seed = 7;
+  const random = (n) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+  const query = Buffer.from('4500003a00030000ff11a7ad0a0000020a0000012a2a0035002660c4', 'hex');
+  const samples = [
+    [LCP, [1, 1, 0, 20, 2, 6, 0, 0, 0, 0, 5, 6, 1, 2, 3, 4, 7, 2, 8, 2]],
+    [0x8021, [1, 1, 0, 16, 3, 6, 0, 0, 0, 0, 129, 6, 0, 0, 0, 0]],
+    [0x0021, [...query]],
+    [0x0021, [...ipv4.packPacket(0x0a000002, 0x0a000001, ipv4.TCP, new Uint8Array(24))]],
+  ];
+  for (let i = 0; i < 20000; i++) {
+    const [protocol, data] = samples[random(samples.length)];
+    const damaged = data.slice(0, random(4) ? data.length : random(data.length));
+    for (let n = random(4); n > 0 && damaged.length; n--) {
+      damaged[random(damaged.length)] = random(256);
+    }
+    guest.send(random(8) ? protocol : random(65536), damaged);
+    if (i % 100 === 0) guest.board.clock.pass(S / 10);
+    guest.frames.length = 0;
+  }
+  for (let i = 0; i < 20000; i++) guest.link._line.onByte(random(256));
+  guest.board.clock.pass(4 * S);
+  guest.send(LCP, [5, 1, 0, 4]); // whatever it was, it is over
+  guest.frames.length = 0;
+  guest.up();
+});
+
 test('outages come at their time', () => {
   const outages = [
     { at_ms: 1000, for_ms: 500, kind: 'drop' },

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mqtt_process import need_mosquitto
 from rich.console import Console
+from small_model import small_model
 
 from onebyte import cli, toolchain
 from onebyte.crossbuild import firmware
@@ -87,6 +88,12 @@ def test_without_an_image_it_says_what_to_type(tmp_path: Path) -> None:
     assert lines == [
         f"onebyte: error: there is no image {tmp_path}/none.uf2: run make firmware BOARD=pico_ppp"
     ]
+
+
+def test_a_model_for_another_sensor_is_refused(pico_ppp: firmware.Firmware) -> None:
+    scene = demo.prepare(small_model())
+    with pytest.raises(UserError, match=r"MPU-6050 measures 6 channels at 50 Hz, .* wants 3 at"):
+        board_demo.check_parts(pico_ppp.uf2, scene)
 
 
 def test_a_wrong_byte_is_found(

@@ -197,6 +197,17 @@ def test_tls_accepts_the_right_certificate_only(
         assert "does not match with the expected CN" in name
 
 
+def test_a_board_that_was_reset_gets_a_new_session(pico_ppp: firmware.Firmware) -> None:
+    with Broker() as broker, machine_with(pico_ppp, {"10.0.0.1:1883": broker.port}) as machine:
+        machine.exec("s = tcp('10.0.0.1', 1883)" + ECHO)
+        machine.reset()
+        machine.boot()
+        machine.exec(CONNECT % 115_200)
+        assert machine.exec("s = tcp('10.0.0.1', 1883)" + ECHO).count("thi") == 5
+        stats = machine.modem()
+    assert (stats["connects"], stats["connections"], stats["open"]) == (2, 2, 1)
+
+
 @pytest.mark.parametrize("kind", ["stall", "drop", "hangup"])
 def test_a_link_that_failed_works_again(kind: str, pico_ppp: firmware.Firmware) -> None:
     # A session that was ended stays so until somebody begins another one.

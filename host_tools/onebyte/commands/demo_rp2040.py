@@ -51,7 +51,7 @@ def command(
 
         scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds, True)
     image = firmware or toolchain.ROOT / _FIRMWARE
-    board_demo.check_image(image)
+    board_demo.check_parts(image, scene)
     folder = toolchain.ROOT / "build" / "demo-rp2040"
     click.echo(f"model: {scene.model_path}, trained without group {scene.group}")
     click.echo(

@@ -14,9 +14,15 @@ from onebyte.simulation import playback
 from onebyte.simulation.broker import HOST, Broker, TlsFiles
 from onebyte.simulation.certificates import Ca
 from onebyte.simulation.demo import Scene
-from onebyte.simulation.emulated import BROKER_NAME, EmulatedNode, EmulatedOptions
+from onebyte.simulation.emulated import (
+    BROKER_NAME,
+    N_CHANNELS,
+    RATE_MHZ,
+    EmulatedNode,
+    EmulatedOptions,
+)
 
-__all__ = ["Service", "check_image", "describe", "open_broker", "options_for", "perform"]
+__all__ = ["Service", "check_parts", "describe", "open_broker", "options_for", "perform"]
 
 TENANT = "demo"
 DEVICE = "rp2040"
@@ -63,10 +69,16 @@ def open_broker(folder: Path, with_tls: bool) -> Iterator[Service]:
         yield Service(broker, settings, ca.der)
 
 
-def check_image(path: Path) -> None:
-    """Raise UserError when there is no firmware image."""
-    if not path.is_file():
-        raise UserError(f"there is no image {path}: run make firmware BOARD=pico_ppp")
+def check_parts(image: Path, scene: Scene) -> None:
+    """Raise UserError when there is no image, or the model wants another sensor chip."""
+    if not image.is_file():
+        raise UserError(f"there is no image {image}: run make firmware BOARD=pico_ppp")
+    wanted = (scene.model.n_channels, scene.model.rate_mhz)
+    if wanted != (N_CHANNELS, RATE_MHZ):
+        raise UserError(
+            f"the emulated MPU-6050 measures {N_CHANNELS} channels at {RATE_MHZ / 1000:g} Hz, "
+            f"{scene.model_path} wants {wanted[0]} at {wanted[1] / 1000:g} Hz"
+        )
 
 
 def options_for(

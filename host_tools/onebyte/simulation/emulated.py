@@ -18,7 +18,11 @@ from onebyte.emulator.machine import EmulatorError, Machine
 from onebyte.errors import UserError
 from onebyte.simulation.script import Script
 
-__all__ = ["BROKER_NAME", "EmulatedNode", "EmulatedOptions"]
+__all__ = ["BROKER_NAME", "N_CHANNELS", "RATE_MHZ", "EmulatedNode", "EmulatedOptions"]
+
+# Of the emulated MPU-6050.
+N_CHANNELS = 6
+RATE_MHZ = 50_000
 
 BROKER_NAME = "broker.onebyte.test"
 _GATEWAY = "10.0.0.1"
@@ -63,7 +67,7 @@ class EmulatedOptions:
             "broker_port": _PORT,
             "policy": "all",
             "sensor": "mpu6050",
-            "sensor_rate_mhz": 50_000,
+            "sensor_rate_mhz": RATE_MHZ,
             "sensor_range_g": 8,
             "sensor_range_dps": 2000,
             # After the recording the chip is silent until the run is over.

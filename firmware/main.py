@@ -9,16 +9,13 @@ cannot start; then the exit status is 2, and on a board the prompt is there.
 import json
 import os
 import random
-import socket
 import sys
 
 import board as hardware
 
 from app import config as configuration
 from app import links, safe_boot
-from app.client import make_client
 from app.node import Node
-from app.uplink import Identity, Pace, Uplink
 from app.uplink_serial import SerialUplink
 from app.watchdog import PatientNet, Watchdog
 from formats import errors
@@ -26,21 +23,39 @@ from formats import errors
 
 def make_node(config, board):
     """Returns a node with its uplink."""
-    status_ms = config.status_interval_s * 1000
-    if board.write_line is None:
-        net = socket if board.power is None else PatientNet(socket, board.power)
-        client = make_client(config, net)
+    make_uplink = serial_uplink if board.write_line is not None else mqtt_uplink
+    link = links.make_link(config, board, random.randint)
+    return Node(config, board, make_uplink(config, board), link, lambda: random.getrandbits(8))
 
-    def make_uplink(node):
-        if board.write_line is not None:
-            write = board.write_line
-            return SerialUplink(write, node.outbox, node.meta, node.status, status_ms)
+
+def serial_uplink(config, board):
+    """Returns the function that makes the uplink of a node without a network."""
+    status_ms = config.status_interval_s * 1000
+
+    def make(node):
+        return SerialUplink(board.write_line, node.outbox, node.meta, node.status, status_ms)
+
+    return make
+
+
+def mqtt_uplink(config, board):
+    """Returns the function that makes a node's uplink to its broker."""
+    # An image without a network has no sockets.
+    import socket
+
+    from app.client import make_client
+    from app.uplink import Identity, Pace, Uplink
+
+    net = socket if board.power is None else PatientNet(socket, board.power)
+    client = make_client(config, net)
+    status_ms = config.status_interval_s * 1000
+    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
+
+    def make(node):
         identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
-        pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
         return Uplink(client, node.outbox, identity, pace, random.randint)
 
-    link = links.make_link(config, board, random.randint)
-    return Node(config, board, make_uplink, link, lambda: random.getrandbits(8))
+    return make
 
 
 class Log:

@@ -70,6 +70,7 @@ function attachWatchdog(mcu, board, kept) {
     watchdog.reason = kept.reason;
   }
   watchdog.onWatchdogTrigger = () => {
+    watchdog.alarm.enable = false; // else it would go off again at once, for ever
     const { scratchData: scratch, reason } = watchdog;
     board.reset({ scratch, reason, cause: board.resetCause });
   };

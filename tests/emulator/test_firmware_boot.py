@@ -7,6 +7,7 @@ import pytest
 
 from formats import model
 from onebyte.crossbuild import firmware
+from onebyte.emulator.image import FLASH_BYTES
 from onebyte.emulator.machine import DeviceError, Machine
 
 BLOCK_BYTES = 4096
@@ -56,6 +57,7 @@ def test_blank_flash_gets_a_filesystem(pico_ppp: firmware.Firmware, machine: Mac
     block, total, unused = map(int, machine.exec(f"import os\n{free}").split())
     assert (block, total * block) == (BLOCK_BYTES, pico_ppp.sizes.filesystem)
     assert total - unused == 2
+    assert pico_ppp.sizes.filesystem_start + pico_ppp.sizes.filesystem == FLASH_BYTES
     assert b"littlefs" in storage_of(pico_ppp, machine.flash())[:BLOCK_BYTES]
 
 

@@ -102,6 +102,21 @@ def test_image_may_reach_up_to_the_filesystem() -> None:
     )
 
 
+def test_image_too_large_is_not_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = image.Sizes((1 << 20) + 5, 0, 0, 1 << 20, 1 << 20)
+    monkeypatch.setattr(firmware.toolchain, "unpack_umqtt", lambda build: tmp_path)
+    monkeypatch.setattr(firmware, "_run_ninja", lambda *arguments: None)
+    monkeypatch.setattr(firmware, "_write_uf2", lambda *arguments: None)
+    monkeypatch.setattr(firmware.image, "measure", lambda elf: large)
+    (tmp_path / firmware._FIGURES).write_text("of the last build")
+    with pytest.raises(UserError, match="5 bytes too large"):
+        firmware._compile("pico", [tmp_path], tmp_path, tmp_path)
+    assert not (tmp_path / firmware._FIGURES).exists()
+    assert not (tmp_path / "firmware.uf2").exists()
+
+
 def test_other_programs_are_no_image(tmp_path: Path) -> None:
     source = tmp_path / "main.c"
     source.write_text("int main(void) { return 0; }\n")

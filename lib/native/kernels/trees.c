@@ -222,8 +222,9 @@ static int32_t confidence_of(uint32_t votes, uint32_t sum) {
 
 void ob_predict(const ob_model *m, const int16_t *features, int32_t *result) {
     int32_t *votes = result + OB_RESULT_VOTES, *end = votes + m->n_classes;
-    for (int32_t *vote = votes; vote < end;) {
-        *vote++ = 0;
+    for (int32_t *vote = end; vote > votes;) { /* four at a time; what lies before is set later */
+        vote -= 4;
+        vote[0] = vote[1] = vote[2] = vote[3] = 0;
     }
     add_all_votes(m, features, votes);
     const int32_t *after_best = votes;

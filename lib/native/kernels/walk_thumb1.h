@@ -1,7 +1,7 @@
 /* The walk down the trees for cores that know Thumb-1 only (Cortex-M0+), in assembly.
  *
  * trees.c holds the same in C, and the tests compare their bits. A compiler spends 25 cycles on a
- * split; here a step to the left takes 12 and one to the right 16.
+ * split; here a step to the left takes 11 and one to the right 15.
  */
 #ifndef ONEBYTE_WALK_THUMB1_H
 #define ONEBYTE_WALK_THUMB1_H
@@ -19,20 +19,24 @@
 #define END ".syntax divided\n"
 #endif
 
-/* One entry: to 1 from a leaf; the flags tell whether a split leads left (lt) or right (ge). */
-#define STEP \
+/* One entry: to 1 from a leaf; the flags tell whether a split leads left (lt) or right (ge). The
+ * feature's number is doubled by SHIFT. */
+#define STEP(shift) \
     "ldrsh %[head], [%[words], %[at]]\n" \
-    "asrs %[x], %[head], 8\n" \
-    "bmi 1b\n" \
-    "lsls %[x], 1\n" \
+    "asrs %[x], %[head], " shift \
     "ldrsh %[x], [%[features], %[x]]\n" \
     "ldrsh %[threshold], [%[thresholds], %[at]]\n" \
     "cmp %[x], %[threshold]\n"
 #define LEFT "adds %[at], 4\n"
-#define SHORT_STEPS(right) \
-    STEP "bge " right "\n" LEFT STEP "bge " right "\n" LEFT STEP "bge " right "\n" LEFT
-/* Where a split may be a long one: its head has no distance, there is a third word. */
-#define ANY_STEP STEP "bge 3f\n" "lsls %[head], 24\n" "beq 7f\n" LEFT
+/* A split whose distance is below 128: its upper bit does not get into the doubled number. */
+#define NEAR STEP("7\nbmi 1b\n")
+#define NEAR_STEPS(right) \
+    NEAR "bge " right "\n" LEFT NEAR "bge " right "\n" LEFT NEAR "bge " right "\n" LEFT
+/* Any split, also a long one: its head has no distance, there is a third word. To the left, le means
+ * no distance or one from 128 on (the comparison of two int16 has left no overflow). */
+#define ANY_STEP(right) \
+    STEP("8\nbmi 1b\nlsls %[x], 1\n") \
+    "bge " right "\n" "lsls %[head], 24\n" "ble 7f\n" LEFT
 
 /* What a walk works on; START takes it apart. */
 typedef struct walk {
@@ -53,9 +57,10 @@ typedef struct walk {
     "adds %[thresholds], %[words], 2\n" \
     "b 2f\n"
 
-/* From the next root to its leaf, to 9 after the last. The left side of a short split is too small
- * to hold a long split, so from there on (5, 6) nobody looks for one. Lefts fall through copies of
- * a step, rights to 6 fall from the code that adds the distance into another set of copies. */
+/* From the next root to its leaf, to 9 after the last. The left side of a split with a distance
+ * below 128 holds only such splits, so from there on (5, 6) nobody looks for others. Lefts fall
+ * through copies of a step, rights to 6 fall from the code that adds the distance into another set
+ * of copies. */
 #define WALK \
     "2: mov %[head], r8\n" \
     "cmp %[head], r9\n" \
@@ -64,17 +69,19 @@ typedef struct walk {
     "adds %[head], 2\n" \
     "mov r8, %[head]\n" \
     "lsls %[at], 1\n" \
-    "4: " ANY_STEP \
-    "5: " SHORT_STEPS("6f") "b 5b\n" \
-    "6: uxtb %[head], %[head]\n" \
-    "lsls %[head], 1\n" \
-    "adds %[at], %[head]\n" \
-    SHORT_STEPS("6b") "b 5b\n" \
+    ANY_STEP("3f") "b 5f\n" \
     "3: uxtb %[head], %[head]\n" \
     "lsls %[head], 1\n" \
     "beq 8f\n" \
     "adds %[at], %[head]\n" \
-    "b 4b\n" \
+    "4: " ANY_STEP("3b") \
+    "5: " NEAR_STEPS("6f") "b 5b\n" \
+    "6: uxtb %[head], %[head]\n" \
+    "lsls %[head], 1\n" \
+    "adds %[at], %[head]\n" \
+    NEAR_STEPS("6b") "b 5b\n" \
+    "7: beq 7f\n" /* left of a split that is not near */ \
+    LEFT "b 4b\n" \
     "7: adds %[at], 6\n" /* left of a long split */ \
     "b 4b\n" \
     "8: adds %[at], 4\n" /* right of one */ \

@@ -80,5 +80,5 @@ def bytes_per_node(folder: Path = EXERCISE.parent) -> dict[str, float]:
     ours = 2 * parsed.n_words / forest.n_nodes
     return {
         "bytes_per_node": round(ours, 3),
-        "emlearn_bytes_per_node": 8 * n_splits / forest.n_nodes,
+        "emlearn_bytes_per_node": round(8 * n_splits / forest.n_nodes, 3),
     }

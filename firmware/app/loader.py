@@ -19,9 +19,11 @@ def parse(content, kernels):
     Raises:
         OnebyteError: the file is not a valid model.
     """
+    if not content:
+        raise errors.OnebyteError(errors.TOO_SHORT, "no file, or an empty one")
     reason = kernels.check(content)
     if reason:
-        raise errors.OnebyteError(reason, "" if content else "no file, or an empty one")
+        raise errors.OnebyteError(reason)
     return model.parse(content, True)
 
 

@@ -15,6 +15,7 @@ from onebyte.crossbuild import firmware
 from onebyte.emulator import littlefs
 from onebyte.emulator.machine import Machine
 from onebyte.errors import UserError
+from onebyte.simulation.broker import Broker
 
 MODEL = Path(__file__).parents[2] / "models" / "exercise" / "model.obm"
 CONFIG = {
@@ -38,6 +39,7 @@ class Node:
         image: the firmware.
         files: on its filesystem, besides or instead of configuration and model.
         sensor: knobs of the emulated chip.
+        ppp: the modem, on the board that has one.
         config: changes of the configuration.
     """
 
@@ -47,6 +49,7 @@ class Node:
         rows: Path,
         sensor: dict[str, Any] | None = None,
         files: dict[str, bytes] | None = None,
+        ppp: dict[str, Any] | None = None,
         **config: Any,
     ) -> None:
         content = {"config.json": json.dumps({**CONFIG, **config}).encode()}
@@ -54,7 +57,8 @@ class Node:
         content.update(files or {})
         chip = {"chip": "mpu6050", "rows": str(rows), **(sensor or {})}
         filesystem = littlefs.make_image({name: data for name, data in content.items() if data})
-        self.machine = Machine(image.uf2, filesystem, devices=[chip])
+        more = {} if ppp is None else {"ppp": ppp}
+        self.machine = Machine(image.uf2, filesystem, devices=[chip], **more)
         self.messages: list[str] = []
         self.metas: list[dict[str, Any]] = []
         self.statuses: list[dict[str, Any]] = []
@@ -123,6 +127,33 @@ def test_decides_every_second_and_sleeps_in_between(pico_foreign, rows) -> None:
     assert (counters["overruns"], counters["queued"], counters["dropped"]) == (0, 0, 0)
     assert counters["kernels"] == "obkernels"
     assert busy < 0.05, f"{100 * busy:.1f} % of the time at 50 Hz"
+
+
+def test_online_it_sleeps_in_between_and_survives_a_modem_that_hangs_up(pico_ppp, rows) -> None:
+    with (
+        Broker() as broker,
+        Node(
+            pico_ppp,
+            rows,
+            ppp={"redirects": {"10.0.0.1:1883": broker.port}},
+            broker_host="10.0.0.1",
+            reconnect_max_s=2,
+        ) as node,
+    ):
+        node.run_s(4)
+        before = node.machine.cycles
+        node.run_s(10)
+        busy = (node.machine.cycles - before) / (10 * CLOCK_HZ)
+        node.machine.outage("hangup", 3000)
+        node.run_s(40)
+        counters = node.stop()
+    assert "onebyte node: network: the peer has gone" in node.messages
+    assert "onebyte node: network: works again" in node.messages
+    assert counters["connects"] == 2 and counters["link_error"] == ""
+    assert counters["windows"] == counters["next_seq"] >= 50
+    assert (counters["queued"], counters["dropped"], counters["overruns"]) == (0, 0, 0)
+    # 4.9 % on an idle PC; what the broker's answers cost depends on how they come.
+    assert busy < 0.055, f"{100 * busy:.1f} % of the time at 50 Hz, online"
 
 
 # Knobs of the chip; how often, at least, it is an error; whether it decides again at the end.

@@ -33,10 +33,11 @@ _DEFAULT_SECONDS = 130.0
 def command(
     model_folder: Path | None, firmware: Path | None, seconds: float, tls: bool, keep: bool
 ) -> int:
-    """Run the image of a Pico in the emulator, with a real broker, and compare every byte.
+    """Run a Pico's image in the emulator, compare every byte.
 
-    An emulated MPU-6050 on its I2C bus measures what a person did whom the model was not trained
-    on; an emulated modem on its UART speaks PPP. The exit code is 1 when a byte was lost or wrong.
+    The broker is real, and the board runs the firmware's own instructions. An emulated MPU-6050 on
+    its I2C bus measures what a person did whom the model was not trained on, an emulated modem on
+    its UART speaks PPP. The exit code is 1 when a byte was lost or wrong.
 
     \b
     Example: onebyte demo-rp2040 --tls

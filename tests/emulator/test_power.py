@@ -66,7 +66,8 @@ def test_a_light_sleep_outlives_interrupts_and_watchdog(machine: Machine) -> Non
 
 
 def test_the_watchdog_bites_and_says_so(machine: Machine) -> None:
-    feed = "import time\np.reset_cause()\np.start_watchdog(1000)\np.feed_for_ms(3000)\ntime.sleep_ms(3000)\nprint(1)"
+    feed = "import time\np.reset_cause()\np.start_watchdog(1000)\np.feed_for_ms(3000)\n"
+    feed += "time.sleep_ms(3000)\nprint(1)"
     assert machine.exec(POWER + feed, 5) == "1\n"
     run_until_reset(machine, "time.sleep_ms(4000)", 3)
     assert machine.exec(POWER + "print(p.reset_cause())") == "watchdog\n"

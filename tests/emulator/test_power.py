@@ -101,9 +101,7 @@ def test_a_node_sleeps_without_its_network_and_keeps_its_records(
 
 
 def test_a_bad_main_py_can_be_stopped(pico_ppp: firmware.Firmware) -> None:
-    bad = (
-        b"while True:\n    try:\n        print('mine')\n    except BaseException:\n        pass\n"
-    )
+    bad = b"import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    print('mine')\n"
     with Machine(pico_ppp.uf2, littlefs.make_image({"main.py": bad})) as machine:
         machine.read_until("stops the start")
         machine.boot()

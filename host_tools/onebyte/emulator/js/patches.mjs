@@ -1,15 +1,17 @@
 /**
  * Everything in which this emulator differs from rp2040js 1.4.1, with the reason of each.
  *
- *   instruction loop   decoded by a table, and its corrections           core.mjs
- *   clock              asked, not told after each instruction            clock.mjs
- *   memory             short ways first; what the chip refuses is a fault memory.mjs
- *   interrupts         see below
- *   flash              the package ignores erase and program             flash.mjs
- *   UART               no baud rate, and a TX interrupt that never ends  uart.mjs
- *   I2C                no time passes, no held line                      i2c_bus.mjs
- *   USB                an empty packet every 10 us instead of a NAK      serial.mjs
- *   watchdog           resets nothing, ignores the tick's divider        see below
+ *   instruction loop   decoded by a table, and its corrections            core.mjs
+ *   clock              asked, not told after each instruction             clock.mjs
+ *   memory             short ways first; what the chip refuses is a fault  memory.mjs
+ *   interrupts         WFI under PRIMASK entered the handler at once       below
+ *   flash              erase and program are ignored, no status            flash.mjs
+ *   XIP control, SCR, ROSC, CHIP_RESET   registers that are not there      flash.mjs, resets.mjs
+ *   watchdog           resets nothing, and goes off again without end      resets.mjs
+ *   UART               no baud rate, and a TX interrupt that never ends    uart.mjs
+ *   I2C                no time passes, no held line, no end by disabling   i2c_bus.mjs
+ *   USB                an empty packet every 10 us instead of a NAK, and
+ *                      no start of frame, for which MicroPython waits      serial.mjs
  */
 
 import fs from 'node:fs';

@@ -175,6 +175,7 @@ def test_a_refused_model_is_told_and_the_node_runs_on(folder):
         ({"broker_port": 0}, ("CONFIG_RANGE", "broker_port", "1 to 65535")),
         ({"speed": 3}, ("CONFIG_KEY", "speed")),
         ({"replay_path": ""}, ("CONFIG_MISSING", "replay_path")),
+        ({"sensor": "mpu6050"}, ("CONFIG_RANGE", "sensor: replay", "a PC has no sensor")),
         ({"replay_path": "/nowhere.obr"}, ("CONFIG_MISSING", "replay_path /nowhere.obr")),
         (
             {"broker_tls": True, "broker_ca_path": "/nowhere.der"},

@@ -1,4 +1,4 @@
-"""A node with custom features: it runs the very file that the model was trained with, or refuses."""
+"""A node with custom features: it runs the file that the model was trained with, or refuses."""
 
 import hashlib
 from array import array

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onebyte.crossbuild import firmware
-from onebyte.emulator.machine import DeviceError, Machine
+from onebyte.emulator.machine import DeviceError, EmulatorError, Machine
 
 N_ROWS = 3000
 
@@ -164,6 +164,20 @@ print(json.dumps([told, windows]))
     assert all(is_joined for _, _, is_joined in seen)
     lost = (seen[before][0] - seen[before - 1][1]) // 16
     assert lost > DRIVERS[chip][2] * 0.5  # rows that the FIFO could not hold
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ({"chip": "bmp280"}, "no such chip: bmp280"),
+        ({"chip": "lis3dh", "odd": 1}, "no option odd"),
+    ],
+)
+def test_a_device_that_there_is_not_is_named(
+    pico_ppp: firmware.Firmware, device: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(EmulatorError, match=reason):
+        Machine(pico_ppp.uf2, devices=[device])
 
 
 @pytest.mark.parametrize("chip", DRIVERS)

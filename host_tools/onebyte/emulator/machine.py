@@ -32,7 +32,7 @@ class DeviceError(Exception):
 class Hardware(TypedDict, total=False):
     """What is soldered to the chip. Nothing of it must be given."""
 
-    devices: Sequence[dict[str, Any]]  # see docs/DESIGN.md, "The emulator"
+    devices: Sequence[dict[str, Any]]  # see docs/DESIGN.md, "The emulated board"
     ppp: dict[str, Any]  # the modem's end of UART 0
     mailbox: dict[str, str]  # paths "input" and "output"
     seed: int  # of the ring oscillator's random bits

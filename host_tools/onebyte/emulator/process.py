@@ -1,5 +1,6 @@
 """The node process that runs the emulator: commands as JSON lines, one answer each."""
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -51,7 +52,11 @@ class Process:
         )
         self._next_id = 0
         self.state: dict[str, Any] = {}
-        self._answer()
+        try:
+            self._answer()
+        except EmulatorError:
+            self.close()
+            raise
 
     @property
     def folder(self) -> Path:
@@ -76,7 +81,8 @@ class Process:
     def close(self) -> None:
         """End the process; it has at most ten seconds."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:

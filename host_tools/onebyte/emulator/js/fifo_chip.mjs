@@ -22,7 +22,7 @@ export class FifoChip {
    * @param {object} board gives the time
    * @param {object} bus to hold the data line of
    * @param {object} options knobs, `address`, and `rows`: a file of int16, little-endian
-   * @param {{address: number, channels: number, who: number, whoValue: number}} layout
+   * @param {{address: number, channels: number, who: number, defaultHz: number}} layout
    */
   constructor(board, bus, options, layout) {
     Object.assign(this, { board, bus, layout });
@@ -35,6 +35,7 @@ export class FifoChip {
     this.registers = new Uint8Array(256);
     this.startNanos = null; // of the recording
     this.produced = 0; // rows that have gone by
+    this.worldHz = 0; // the rate at which they do: the last that was set
     this.reset();
     this.holdLater();
   }
@@ -76,6 +77,7 @@ export class FifoChip {
       this.wasAway = true;
     } else if (this.wasAway) {
       this.wasAway = false;
+      this.advance();
       this.reset();
     }
     return !absent && !isAway;
@@ -131,7 +133,7 @@ export class FifoChip {
   startClock() {
     if (this.startNanos === null) {
       this.startNanos = this.board.nowNanos();
-      this.firstRow = 0;
+      this.worldHz = this.rateHz || this.layout.defaultHz;
     }
     this.rebase();
   }
@@ -143,21 +145,22 @@ export class FifoChip {
     }
   }
 
-  /** Nanoseconds between two samples at the set rate, by the chip's own oscillator. */
-  get sampleNanos() {
-    return 1e9 / (this.rateHz * (1 + this.knobs.rate_error));
-  }
-
-  /** Store what was measured since the last look. */
+  /** Store what was measured since the last look; what a chip at rest does not see goes by. */
   advance() {
-    if (this.startNanos === null || !(this.rateHz > 0)) {
+    if (this.startNanos === null) {
       return;
     }
+    const isMeasuring = this.rateHz > 0;
+    if (isMeasuring) {
+      this.worldHz = this.rateHz;
+    }
+    const sampleNanos = 1e9 / (this.worldHz * (1 + this.knobs.rate_error));
     const elapsed = this.board.nowNanos() - this.startNanos;
-    const until = Math.min(this.nRows, this.firstRow + Math.floor(elapsed / this.sampleNanos));
-    while (this.produced < until) {
-      this.measured(this.produced);
-      this.produced++;
+    const until = Math.min(this.nRows, this.firstRow + Math.floor(elapsed / sampleNanos));
+    for (; this.produced < until; this.produced++) {
+      if (isMeasuring) {
+        this.measured(this.produced);
+      }
     }
   }
 

@@ -31,7 +31,7 @@ const EMPTY = 0x20;
 const RATES = [0, 1, 10, 25, 50, 100, 200, 400, 1600];
 const RATE_9 = { normal: 1344, lowPower: 5376 };
 
-const LAYOUT = { address: 0x18, channels: 3, who: WHO_AM_I };
+const LAYOUT = { address: 0x18, channels: 3, who: WHO_AM_I, defaultHz: 50 };
 
 export class Lis3dh extends FifoChip {
   constructor(board, bus, options) {

@@ -39,7 +39,7 @@ const GYRO_DELAY = 2;
 /** ODR and batch rate codes 1 to 10 -> Hz; 11 is a rate of its own that is not modelled. */
 const RATES = [0, 12.5, 26, 52, 104, 208, 416, 833, 1667, 3333, 6667];
 
-const LAYOUT = { address: 0x6a, channels: 6, who: WHO_AM_I };
+const LAYOUT = { address: 0x6a, channels: 6, who: WHO_AM_I, defaultHz: 50 };
 
 function isOdd(value) {
   let bits = value;

@@ -43,7 +43,7 @@ const PARTS = [
   [0x10, 12, 2],
 ];
 
-const LAYOUT = { address: 0x68, channels: 6, who: WHO_AM_I };
+const LAYOUT = { address: 0x68, channels: 6, who: WHO_AM_I, defaultHz: 50 };
 
 export class Mpu6050 extends FifoChip {
   constructor(board, bus, options) {

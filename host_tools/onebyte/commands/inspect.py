@@ -12,7 +12,7 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what stands in a model file, a recording or a native module (.mpy).
+    """Say what stands in a model, recording or native module.
 
     A file that is refused gives one line with the reason and exit code 2.
 

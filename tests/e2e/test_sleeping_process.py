@@ -45,6 +45,15 @@ class Life:
                 self.queued = int(numbers[0])
         return slept
 
+    def deliver_all(self, cause: str) -> None:
+        """Boot until nothing waits; after failed sessions the radio stays off for a while."""
+        for _ in range(80):
+            assert self.boot(cause, BOOTS, True, None)
+            cause = "deep_sleep"
+            if not self.queued:
+                return
+        raise AssertionError("records wait for ever")
+
     def _make(self, epoch: int, seq: int, byte: int) -> None:
         assert (epoch, seq) > max(self.made, default=(0, -1)), "numbers rise"
         self.made[epoch, seq] = byte
@@ -63,20 +72,19 @@ def test_numbers_rise_over_sleeps_and_kills(program: Path, tmp_path: Path) -> No
     cause = "power_on"
     kills = 0
     for seed in range(BOOTS):
-        kill_s = dice.uniform(0.01, 0.12) if dice.random() < 0.25 else None
+        kill_s = dice.uniform(0.01, 0.07) if dice.random() < 0.3 else None
         slept = life.boot(cause, seed, dice.random() < 0.6, kill_s)
         cause = "deep_sleep" if slept else "power_on"
         kills += not slept
         if not slept and dice.random() < 0.5:
             (tmp_path / "memory").unlink(missing_ok=True)  # registers that lost their supply
-    assert life.boot(cause, BOOTS, True, None)
-    assert life.queued == 0
-    assert kills >= 5 and len(life.made) > BOOTS
+    life.deliver_all(cause)
+    assert kills >= 3 and len(life.made) > BOOTS
     for key, byte in life.made.items():
         assert life.got.get(key, byte) == byte
     lost = set(life.made) - set(life.got)
     assert len(lost) <= kills * RAM_RECORDS
-    assert len(lost) < len(life.made) // 4, "most records outlive most kills"
+    assert len(lost) < len(life.made) // 4, f"{len(lost)} lost in {kills} kills"
 
 
 def test_without_kills_nothing_is_lost_and_no_epoch_begins(program: Path, tmp_path: Path) -> None:
@@ -85,10 +93,7 @@ def test_without_kills_nothing_is_lost_and_no_epoch_begins(program: Path, tmp_pa
     for seed in range(12):
         assert life.boot(cause, seed, seed % 3 == 2, None)
         cause = "deep_sleep"
-    assert life.boot(cause, 12, True, None)
-    assert sorted(life.made) == [(1, seq) for seq in range(13 * 3)]
-    for _ in range(40):
-        if not life.queued:
-            break
-        assert life.boot(cause, 13, True, None)
+    assert sorted(life.made) == [(1, seq) for seq in range(12 * 3)]
+    life.deliver_all(cause)
+    assert max(life.made)[0] == 1
     assert life.got.items() >= life.made.items()

@@ -249,7 +249,6 @@ class Duty:
         """What the node goes on with after a deep sleep."""
         state = retained.State()
         self.ledger.mark(power.PHASE_ACTIVE, now_ms)
-        self.ledger.add_deep_sleep(duration_ms)
         self._node.keep_into(state, now_ms, duration_ms)
         if not self._status_is_due:
             state.status_age_ms = _age(self._said_ms, now_ms, duration_ms)
@@ -257,8 +256,7 @@ class Duty:
         left_ms = self._pause_left_ms(now_ms) - duration_ms
         state.link_wait_s = max(0, left_ms // 1000)
         state.counters[retained.COUNTERS.index("wakes")] = self.wakes
-        state.charge_uah = list(self.ledger.charge_uah)
-        state.charge_rest = list(self.ledger.rest)
+        state.charge_uah, state.charge_rest = self.ledger.after_deep_sleep(duration_ms)
         return state
 
     def go_on(self, state, now_ms: int) -> None:

@@ -68,9 +68,15 @@ class Ledger:
             self._charge(phase, (now_ms - self._marked_ms) & _TICKS_MASK, self._currents[phase])
         self._marked_ms = now_ms
 
-    def add_deep_sleep(self, duration_ms: int) -> None:
-        """Charges a deep sleep, of which no tick tells."""
+    def after_deep_sleep(self, duration_ms: int) -> tuple:
+        """Returns (charge_uah, rest) as lists, a deep sleep included that may still fail."""
+        before = list(self.charge_uah), list(self.rest)
         self._charge(power.PHASE_SLEEP, duration_ms, self._deep_ua)
+        after = list(self.charge_uah), list(self.rest)
+        for i in range(len(power.PHASES)):
+            self.charge_uah[i] = before[0][i]
+            self.rest[i] = before[1][i]
+        return after
 
     def _charge(self, phase: int, duration_ms: int, current_ua: int) -> None:
         if current_ua == UNKNOWN_UA:
@@ -91,7 +97,7 @@ class Ledger:
         self.rest[phase] = rest
 
     def restore(self, charge_uah, rest) -> None:
-        """Goes on with the totals of before a deep sleep."""
+        """Adds the totals of before this boot, whose own charge counts already."""
         for i in range(len(power.PHASES)):
-            self.charge_uah[i] = charge_uah[i]
-            self.rest[i] = rest[i]
+            self.charge_uah[i] += charge_uah[i]
+            self._add(i, rest[i])

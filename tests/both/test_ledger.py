@@ -54,9 +54,11 @@ def test_nothing_is_lost_by_rounding():
 
 def test_a_deep_sleep_has_its_own_current():
     book = Ledger(CURRENTS, False)
-    book.add_deep_sleep(86400000)
-    assert book.charge_uah[power.PHASE_SLEEP] == 192
-    assert total(book, power.PHASE_SLEEP) == 86400000 * 8
+    book.mark(power.PHASE_SLEEP, 0)
+    book.mark(power.PHASE_SLEEP, 1000)
+    charge_uah, rest = book.after_deep_sleep(86400000)
+    assert (charge_uah[0], rest[0]) == (192, 1000 * 240)
+    assert total(book, power.PHASE_SLEEP) == 1000 * 240, "it has not slept yet"
 
 
 def test_an_unknown_current_is_not_guessed():
@@ -64,7 +66,7 @@ def test_an_unknown_current_is_not_guessed():
     book.mark(power.PHASE_ACTIVE, 0)
     for phase in range(5):
         book.mark(phase, (phase + 1) * 1000)
-    book.add_deep_sleep(1000)
+    book.restore(*book.after_deep_sleep(1000))
     assert [total(book, phase) > 0 for phase in range(5)] == [False, True, False, False, True]
     assert [book.is_known(phase) for phase in range(5)] == [False, True, False, False, True]
     empty = Ledger({}, True)
@@ -73,10 +75,13 @@ def test_an_unknown_current_is_not_guessed():
 
 def test_totals_go_on_after_a_sleep():
     book = Ledger(CURRENTS, False)
-    book.restore([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])
-    book.add_deep_sleep(450000)
-    assert (book.charge_uah[0], book.rest[0]) == (2, 6)
-    assert list(book.charge_uah)[1:] == [2, 3, 4, 5]
+    book.mark(power.PHASE_ACTIVE, 0)
+    book.mark(power.PHASE_ACTIVE, 50)  # of a boot
+    book.restore([1, 2, 3, 4, 5], [6, 3600000 - 1, 8, 9, 10])
+    assert list(book.charge_uah) == [1, 3, 3, 4, 5]
+    assert list(book.rest) == [6, 50 * 67400 - 1, 8, 9, 10]
+    charge_uah, rest = book.after_deep_sleep(450000)
+    assert (charge_uah[0], rest[0]) == (2, 6)
 
 
 def test_marks_cost_no_heap():

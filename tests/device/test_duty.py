@@ -229,11 +229,32 @@ def test_auto_takes_deep_sleep_only_where_it_pays():
         assert made.duty.mode == mode, interval_s
 
 
+def total_uams(made, phase):
+    """Microampere milliseconds of a phase."""
+    ledger = made.duty.ledger
+    return ledger.charge_uah[phase] * 3600000 + ledger.rest[phase]
+
+
+def test_the_charge_of_each_boot_counts():
+    world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=3600)
+    awake_ms = 0
+    made = world.boot()
+    for _ in range(5):
+        raises_kind(DeepSleep, turn, made, 100000)
+        awake_ms += made.clock.now - sum(made.chip.naps)
+        used_ms = total_uams(made, power.PHASE_ACTIVE) // 20000
+        used_ms += total_uams(made, power.PHASE_RADIO) // 120000
+        assert abs(used_ms - awake_ms) < 10, (used_ms, awake_ms)
+        made = world.boot("deep_sleep")
+
+
 def test_a_state_that_cannot_be_kept_makes_the_sleep_a_light_one():
     world = World(sleep="deep", wake_interval_s=60)
     made = world.boot()
     world.memory.fails = True
     assert turn(made, 100000, lambda: made.duty.wakes == 2)
+    charge = total_uams(made, power.PHASE_SLEEP)
+    assert charge == sum(made.chip.naps) * 300, "that of a light sleep, once"
     world.memory.fails = False
     raises_kind(DeepSleep, turn, made, 100000)
 

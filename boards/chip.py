@@ -11,7 +11,7 @@ _SET_AFTER_S = 1704067200  # 2024-01-01: no chip starts there, so somebody has s
 _EPOCH_2000_S = 946684800  # 1970 to 2000, where some ports begin to count
 _PULSES = 9
 _HALF_PULSE_US = 5
-_FEED_PERIOD_MS = 250  # the shortest watchdog of a configuration is 1000
+_FEED_PERIOD_MS = 250  # the shortest watchdog of a configuration is 5000
 
 # The RP2040 has virtual timers without a number, the ESP32 has four.
 _IS_RP2 = sys.platform == "rp2"

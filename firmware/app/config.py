@@ -172,8 +172,9 @@ def _check_together(config) -> None:
         _refuse_range("wake_interval_s", "0 where sleep is never", config.wake_interval_s)
     if config.sleep == "deep" and not config.wake_interval_s:
         _refuse_range("wake_interval_s", "at least 1 where sleep is deep", 0)
-    if 0 < config.watchdog_ms < 1000:
-        _refuse_range("watchdog_ms", "0, or at least 1000", config.watchdog_ms)
+    # A scan for access points waits up to 3 s, light sleep on an RP2040 for 4 s at a time.
+    if 0 < config.watchdog_ms < 5000:
+        _refuse_range("watchdog_ms", "0, or at least 5000", config.watchdog_ms)
     if config.outbox_records < config.outbox_ram_records:
         _refuse_range("outbox_records", "at least outbox_ram_records", config.outbox_records)
     if config.broker_tls and not config.broker_ca_path:

@@ -13,6 +13,7 @@ from formats import retained
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 _SHORTEST_NAP_MS = 10  # below, falling asleep and waking takes longer
 _LONGEST_BOOT_MS = 10000
+_FEED_MS = 1000  # while a board without a light sleep waits
 
 
 class Duty:
@@ -229,9 +230,15 @@ class Duty:
         if self._can_light:
             self._chip.light_sleep_ms(duration_ms)
         else:
-            self._board_idle(duration_ms)
+            self._wait_awake(duration_ms)
         phase = power.phase(False, False, self._can_light)
         self.ledger.mark(phase, self._clock.ticks_ms())
+
+    def _wait_awake(self, duration_ms: int) -> None:
+        while duration_ms > 0:
+            self._chip.feed()
+            self._board_idle(min(duration_ms, _FEED_MS))
+            duration_ms -= _FEED_MS
 
     def _deep_sleep(self, now_ms: int, duration_ms: int) -> None:
         """Does not return, unless what has to outlive the sleep cannot be kept."""

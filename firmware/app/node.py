@@ -62,6 +62,8 @@ class Node:
         self._saved_ms = self._ended_ms = board.clock.ticks_ms()
         self._has_garbage = True
         self._collected_ms = self._saved_ms
+        # Nobody feeds the watchdog while the board idles; a nap does so itself.
+        self._longest_idle_ms = config.watchdog_ms // 2 or _TICKS_MASK
         self.duty.attach(self)
         if self.outbox.has_resumed:
             self._go_on(self.duty.keeper.state, self._saved_ms)
@@ -169,10 +171,11 @@ class Node:
     def idle(self) -> None:
         """Sleeps until there may be something to do."""
         rest_ms = self.rest_ms()
-        if self.duty.link_is_wanted and self._link_is_up and self._uplink.wait(rest_ms):
+        idle_ms = min(rest_ms, self._longest_idle_ms)
+        if self.duty.link_is_wanted and self._link_is_up and self._uplink.wait(idle_ms):
             return
         if not self.duty.nap(rest_ms):
-            self._board.idle(rest_ms)
+            self._board.idle(idle_ms)
 
     def close(self) -> None:
         """Saves what is in RAM, leaves the broker and the network."""

@@ -13,7 +13,7 @@ LOOKUP_MS = 60000
 
 
 class Watchdog:
-    """Starts with the first turn.
+    """Runs from the moment when it is made; the first step may be the one that hangs.
 
     Args:
         chip: the board's `power`, or None.
@@ -22,12 +22,12 @@ class Watchdog:
 
     def __init__(self, chip, config):
         self._chip = chip if config.watchdog_ms else None
-        self._timeout_ms = config.watchdog_ms
         # A sensor that is silent is a fault every `silent_ms`; a session may take its budget.
         self._longest_ms = config.silent_ms + config.awake_budget_ms + _SLACK_MS
-        self._is_running = False
         self._seen = -1
         self._seen_ms = 0
+        if self._chip is not None:
+            self._chip.start_watchdog(config.watchdog_ms)
 
     def turn(self, progress: int, now_ms: int) -> None:
         """Feeds the watchdog if the node got on.
@@ -38,9 +38,6 @@ class Watchdog:
         """
         if self._chip is None:
             return
-        if not self._is_running:
-            self._is_running = True
-            self._chip.start_watchdog(self._timeout_ms)
         has_progressed = progress != self._seen
         if has_progressed:
             self._seen = progress
@@ -52,7 +49,7 @@ class Watchdog:
 
     def leave(self) -> None:
         """A person has stopped the node: from now on a timer feeds, and the prompt stays."""
-        if self._chip is not None and self._is_running:
+        if self._chip is not None:
             self._chip.feed_for_ms(-1)
 
 

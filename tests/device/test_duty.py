@@ -304,21 +304,44 @@ def test_a_loop_that_gets_on_is_fed():
         for key in changes:
             setattr(world.config, key, changes[key])
         made = world.boot()
-        made.board.idle = made.duty._board_idle = lambda ms, m=made: pass_time(m, ms)
         run_with_watchdog(made, 3000)
         assert made.clock.now > 30000
         assert 0 < made.chip.longest_unfed_ms < 5000
         assert made.chip.timeout_ms == 5000
 
 
-def pass_time(made, duration_ms):
-    """Wait as a board does: never longer than a second."""
-    made.clock.now += min(duration_ms, 1000)
+def test_a_slow_sensor_without_a_broker_is_no_reason_to_reset():
+    for sleep in ("never", "light"):
+        made = World(watchdog_ms=5000, sleep=sleep).boot()
+        made.source.pace_mhz = 1000  # what the next window lacks takes a minute
+        made.link.online = False
+        made.link.rest_ms = lambda now_ms: 60000  # and so does the next attempt
+        run_with_watchdog(made, 1500)
+        assert made.clock.now > 60000 and 2000 < made.chip.longest_unfed_ms < 5000
+
+
+def test_a_cycle_without_light_sleep_is_fed():
+    world = World(sleep="light", wake_interval_s=60, watchdog_ms=5000)
+    made = world.boot()
+    type(made.chip).can_light_sleep = False
+    try:
+        made = world.boot()
+        run_with_watchdog(made, 1000)
+    finally:
+        type(made.chip).can_light_sleep = True
+    assert made.duty.wakes > 3 and made.chip.longest_unfed_ms < 5000
+
+
+def test_the_first_step_is_watched():
+    made = World(watchdog_ms=5000).boot()
+    Watchdog(made.chip, made._config)
+    assert made.chip.timeout_ms == 5000
+    made.source.hangs_ms = 5000
+    raises_kind(WatchdogReset, run_with_hang, made)
 
 
 def test_a_step_that_hangs_is_not_fed():
     made = World(watchdog_ms=5000).boot()
-    made.board.idle = lambda ms: pass_time(made, ms)
     run_with_watchdog(made, 500)
     made.source.hangs_ms = 3600000
     raises_kind(WatchdogReset, run_with_hang, made)
@@ -331,7 +354,6 @@ def run_with_hang(made):
 
 def test_a_loop_that_only_turns_is_not_fed():
     made = World(watchdog_ms=5000, awake_budget_ms=1000).boot()
-    made.board.idle = lambda ms: pass_time(made, ms)
     run_with_watchdog(made, 500)
     made._sensing.step = lambda now_ms: -2  # IDLE for ever: no read, no fault
     raises_kind(WatchdogReset, run_with_watchdog, made, 100000)
@@ -339,7 +361,6 @@ def test_a_loop_that_only_turns_is_not_fed():
 
 def test_a_silent_sensor_is_no_reason_to_reset():
     made = World(watchdog_ms=5000, silent_ms=60000).boot()
-    made.board.idle = lambda ms: pass_time(made, ms)
     made.source.is_silent = True
     run_with_watchdog(made, 5000)
     assert made.clock.now > 200000

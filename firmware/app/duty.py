@@ -197,7 +197,7 @@ class Duty:
 
     def _end_session(self, now_ms: int, is_done: bool) -> None:
         self.link_is_wanted = False
-        self._node.end_session()
+        self._node.end_session(is_done)
         self._failed_sessions = 0 if is_done else min(255, self._failed_sessions + 1)
         interval_s = self._interval_ms // 1000
         self._pause_ms = 1000 * power.link_pause_s(self._failed_sessions, interval_s, self._roll())

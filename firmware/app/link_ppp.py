@@ -32,6 +32,7 @@ class LinkPpp:
 
     Attributes:
         connects: how often the link came up.
+        failures: attempts and connections that failed.
         last_error: why it last failed or broke, for people.
     """
 
@@ -42,6 +43,7 @@ class LinkPpp:
         self._state = _DOWN
         self._since_ms = None  # when the state began; None: never connected yet
         self.connects = 0
+        self.failures = 0
         self.last_error = ""
 
     def step(self, now_ms: int) -> bool:
@@ -94,6 +96,7 @@ class LinkPpp:
         return self._since_ms is None or self._passed_ms(now_ms) >= _CLOSING_MS
 
     def _failed(self, now_ms, why) -> None:
+        self.failures += 1
         self.last_error = why
         self._hang_up()
         self._enter(_DOWN, now_ms)

@@ -56,6 +56,7 @@ class LinkWifi:
 
     Attributes:
         connects: how often the link came up.
+        failures: attempts and connections that failed.
         fast_connects: how often without scan and DHCP.
         last_error: why it last failed or broke, for people.
     """
@@ -73,6 +74,7 @@ class LinkWifi:
         self._state = _DOWN
         self._since_ms = 0
         self.connects = 0
+        self.failures = 0
         self.fast_connects = 0
         self.last_error = ""
 
@@ -169,6 +171,7 @@ class LinkWifi:
         self._store.write(b"")
 
     def _failed(self, now_ms, why) -> None:
+        self.failures += 1
         self.last_error = why
         self._radio.stop()
         self._state = _DOWN

@@ -24,7 +24,8 @@ class Node:
             uplink: `step(now_ms)`, `rest_ms(now_ms)`, `wait(duration_ms)`, `begin()`, `is_done`,
             `statuses`, `connects`, `failures`, `refusals`, `last_error`, `close()`.
         link: None where the network is always there, else what brings it up: `step(now_ms)` says
-            whether it is up, `rest_ms(now_ms)`, `doubt()`, `connects`, `last_error`, `close()`.
+            whether it is up, `rest_ms(now_ms)`, `doubt()`, `connects`, `failures`, `last_error`,
+            `close()`.
         roll: function without arguments, random, 0-255.
 
     Attributes:
@@ -39,7 +40,7 @@ class Node:
         self._board = board
         self._link = link
         self._link_is_up = link is None
-        self._n_doubts = 0
+        self._n_doubts = self._n_connects = 0
         self._clock = board.clock
         self._source = board.source
         self._kernels_name = board.kernels.__name__
@@ -224,8 +225,9 @@ class Node:
 
     @property
     def link_failures(self) -> int:
-        """Attempts to reach the broker that failed."""
-        return self._uplink.failures + self._uplink.refusals
+        """Attempts to reach the network or the broker that failed."""
+        failures = self._uplink.failures + self._uplink.refusals
+        return failures if self._link is None else failures + self._link.failures
 
     @property
     def is_delivered(self) -> bool:
@@ -234,12 +236,16 @@ class Node:
 
     def begin_session(self) -> None:
         """The link is wanted from now on."""
+        self._n_connects = self._uplink.connects
         self._uplink.begin()
 
-    def end_session(self) -> None:
+    def end_session(self, is_done: bool) -> None:
         """Leaves the broker and the network."""
         self._uplink.close()
         if self._link is not None:
+            if not is_done and self._uplink.connects == self._n_connects:
+                # The budget may end before the attempt has failed, at every session.
+                self._link.doubt()
             self._link.close()
             self._link_is_up = False
 

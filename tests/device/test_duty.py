@@ -171,6 +171,68 @@ def test_two_failures_end_a_session():
     assert not made.duty.link_is_wanted and made.link.closed
 
 
+class Network:
+    """A link to a network, up unless it fails; see `app.link_wifi`."""
+
+    last_error = ""
+
+    def __init__(self):
+        self.failures = 0
+        self.doubts = 0
+        self.fails = False
+
+    def step(self, now_ms):
+        """Come up, or fail once more."""
+        self.failures += self.fails
+        return not self.fails
+
+    def rest_ms(self, now_ms):
+        """Nothing happens meanwhile."""
+        return 100
+
+    def doubt(self):
+        """The broker does not answer."""
+        self.doubts += 1
+
+    def close(self):
+        """Switch off."""
+
+
+def with_network(**changes):
+    made = World(sleep="light", policy="all", awake_budget_ms=4000, **changes).boot()
+    made._link = Network()
+    made._link_is_up = False
+    return made
+
+
+def test_two_attempts_to_join_a_network_that_fail_end_a_session():
+    made = with_network()
+    made._link.fails = True
+    assert turn(made, 1000, lambda: made.duty.link_is_wanted)
+    start_ms = made.clock.now
+    assert turn(made, 1000, lambda: not made.duty.link_is_wanted)
+    assert made._link.failures == 2
+    assert made.clock.now - start_ms < 2000, "not the whole budget, and a nap after it"
+
+
+def test_an_address_is_doubted_when_the_budget_ends_before_the_broker_answered():
+    made = with_network()
+    made.link.online = False
+    for n_doubts in (1, 2):
+        assert turn(made, 100000, lambda: made.duty.link_is_wanted)
+        assert turn(made, 1000, lambda: not made.duty.link_is_wanted)
+        assert made._link.doubts == n_doubts and made.link.failures == 0
+    made.link.online = True
+    assert turn(made, 100000, lambda: made.duty.link_is_wanted)
+    assert turn(made, 1000, lambda: not made.duty.link_is_wanted)
+    assert made._link.doubts == 2, "what works is not doubted"
+    made.link.lazy_records = 0
+    assert turn(made, 100000, lambda: made.duty.link_is_wanted)
+    made.link.connects += 1
+    assert turn(made, 1000, lambda: not made.duty.link_is_wanted)
+    assert made._link.doubts == 2, "nor is the way to a broker that is slow"
+
+
 def test_deep_sleep_goes_on_where_it_stopped():
     world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=3600)
     made = world.boot()

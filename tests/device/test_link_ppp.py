@@ -55,6 +55,7 @@ def test_a_peer_that_does_not_answer_is_tried_again_ever_less():
     assert line.link.last_error == "no answer from the peer"
     ceilings = [high for _, high in line.pauses]
     assert ceilings[:8] == [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
+    assert line.link.failures == len(ceilings)
     words = line.said()
     assert words[:4] == ["connect", "disconnect"] * 2
     line.modem.answers = True

@@ -136,6 +136,7 @@ def test_pauses_grow_and_end_with_success():
     assert place.link.last_error == "wrong password"
     ceilings = [high for _, high in place.pauses]
     assert ceilings[:8] == [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
+    assert place.link.failures == len(ceilings)
     place.air.password = "wrong"
     assert place.steps(70, 1000)
     assert place.link.last_error == ""

@@ -116,6 +116,8 @@ def test_policies() -> None:
     assert life.publishes("on-change", 20, 86400) == 20
     assert life.publishes("on-change", 20, 600) == 20 * 8, "seven heartbeats between two changes"
     assert life.publishes("on-change", 0, 43200) == 2
+    assert life.publishes("on-change", 1, 86400) == 1, "the change comes when the heartbeat would"
+    assert life.publishes("on-change", 0.5, 86400) == 1
 
 
 def test_anchors_of_the_esp32_s3() -> None:
@@ -161,8 +163,15 @@ def test_decisions_take_what_was_counted(tmp_path: Path) -> None:
     assert counted.cycles == 123_456 and "emulated RP2040" in counted.source
     other = cycles.window_to_byte("plaid", path)
     assert other.cycles == 123_456 and other.source.endswith("for the model exercise")
-    said = assumptions.lines(figures.load("esp32_s3"), USAGE, Budget(1, 1, 0), counted)
+    said = assumptions.lines(
+        figures.load("esp32_s3"), USAGE, Budget(1, 1, 0), counted, "deep cycle"
+    )
     assert "ESP32-S3" in said[0]
+    assert "--boot-ms" in " ".join(said), "no figure knows how long this program takes to load"
+    given = figures.load("esp32_s3").given({}, {"boot": 3000})
+    for board, way in ((figures.load("esp32_s3"), "light cycle"), (given, "deep cycle")):
+        said = assumptions.lines(board, USAGE, Budget(1, 1, 0), counted, way)
+        assert "--boot-ms" not in " ".join(said), way
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -204,6 +213,15 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         (["--board", "pico_w", "--connect-ms", "900", "--sleep", "deep"], "--mqtt-ms"),
         (["--board", "esp32_s3", "--current", "active"], "NAME=MICROAMPERE"),
         (["--board", "esp32_s3", "--current", "active=nan"], "NAME=MICROAMPERE"),
+        (["--board", "esp32_s3", "--current", "radio=45000"], "no current is named radio"),
+        (["--board", "esp32_s3", "--mah", "nan"], "--mah"),
+        (["--board", "esp32_s3", "--mah", "inf"], "--mah"),
+        (["--board", "esp32_s3", "--usable", "nan"], "--usable"),
+        (["--board", "esp32_s3", "--self-discharge", "nan"], "--self-discharge"),
+        (["--board", "esp32_s3", "--sensor-ua", "inf"], "--sensor-ua"),
+        (["--board", "esp32_s3", "--changes-per-day", "nan"], "--changes-per-day"),
+        (["--board", "esp32_s3", "--boot-ms", "nan"], "--boot-ms"),
+        (["--board", "esp32_s3", "--connect-ms", "inf"], "--connect-ms"),
         (["--board", "esp32_s3", "--wake-interval", "2"], "longer than the wake interval"),
         (["--board", "esp32_s3", "--wake-interval", "0", "--sleep", "deep"], "deep sleep needs"),
         (["--board", "esp32_s3", "--mah", "0"], "--mah"),

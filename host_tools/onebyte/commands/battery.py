@@ -1,6 +1,7 @@
 """`onebyte battery`: how long a node lives on its battery, and what takes the charge."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,18 @@ import click
 
 from onebyte.errors import UserError
 
-_DURATION = click.FloatRange(0, min_open=True)
+
+class _Number(click.FloatRange):
+    """A range that also refuses what is no number, or has no end."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+_POSITIVE = _Number(0, min_open=True)
 
 
 @click.command()
@@ -20,9 +32,7 @@ _DURATION = click.FloatRange(0, min_open=True)
     type=click.Path(path_type=Path),
     help="Folder with the recipe.toml of the model.",
 )
-@click.option(
-    "--mah", required=True, type=click.FloatRange(0, min_open=True), help="Nominal capacity."
-)
+@click.option("--mah", required=True, type=_POSITIVE, help="Nominal capacity.")
 @click.option(
     "--publish",
     type=click.Choice(["all", "on-change", "heartbeat"]),
@@ -34,7 +44,7 @@ _DURATION = click.FloatRange(0, min_open=True)
     "--changes-per-day",
     default=20.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=_Number(0),
     help="Decisions that differ from the one before.",
 )
 @click.option(
@@ -77,21 +87,21 @@ _DURATION = click.FloatRange(0, min_open=True)
     "--usable",
     default=80.0,
     show_default=True,
-    type=click.FloatRange(1, 100),
+    type=_Number(1, 100),
     help="Percent of the capacity that the board can use.",
 )
 @click.option(
     "--self-discharge",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 100),
+    type=_Number(0, 100),
     help="Percent of the capacity that is lost in a year.",
 )
 @click.option(
     "--sensor-ua",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=_Number(0),
     help="Microampere of the sensor while it samples.",
 )
 @click.option(
@@ -101,9 +111,9 @@ _DURATION = click.FloatRange(0, min_open=True)
     metavar="NAME=UA",
     help="A current that you measured, in microampere; may be given again.",
 )
-@click.option("--boot-ms", type=_DURATION, help="How long a boot takes on your board.")
-@click.option("--connect-ms", type=_DURATION, help="How long joining your network takes.")
-@click.option("--mqtt-ms", type=_DURATION, help="How long TCP, MQTT connect and a message take.")
+@click.option("--boot-ms", type=_POSITIVE, help="How long a boot takes on your board.")
+@click.option("--connect-ms", type=_POSITIVE, help="How long joining your network takes.")
+@click.option("--mqtt-ms", type=_POSITIVE, help="How long TCP, MQTT connect and a message take.")
 @click.option(
     "--plot",
     "plot_path",
@@ -165,11 +175,13 @@ def _report(options: dict[str, Any]) -> Any:
     )
     budget = life.Budget(options["mah"], options["usable"] / 100, options["self_discharge"] / 100)
     day = life.day_of(board, usage)
-    lines = assumptions.lines(board, usage, budget, decide)
+    lines = assumptions.lines(board, usage, budget, decide, day.way)
     return report.Report(board, usage, budget, day, lines)
 
 
 def _parse_currents(pairs: tuple[str, ...]) -> dict[str, float]:
+    from onebyte.energy.figures import CURRENTS
+
     found = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -179,5 +191,8 @@ def _parse_currents(pairs: tuple[str, ...]) -> dict[str, float]:
             value = -1
         if not equals or not name or not 0 < value < float("inf"):
             raise UserError(f"--current {pair}: write NAME=MICROAMPERE, such as radio_on=45000")
+        if name not in CURRENTS:
+            known = ", ".join(CURRENTS)
+            raise UserError(f"--current {pair}: no current is named {name}; there are {known}")
         found[name] = value
     return found

@@ -1,14 +1,14 @@
 """What an estimate takes for granted, said beside it."""
 
 from onebyte.energy.cycles import Decide
-from onebyte.energy.figures import Figures
+from onebyte.energy.figures import GIVEN, Figures
 from onebyte.energy.life import Budget, Usage
 
 __all__ = ["lines"]
 
 
-def lines(board: Figures, usage: Usage, budget: Budget, decide: Decide) -> list[str]:
-    """Return a line for each assumption."""
+def lines(board: Figures, usage: Usage, budget: Budget, decide: Decide, way: str) -> list[str]:
+    """Return a line for each assumption; `way` is that of the day."""
     found = [decide.source]
     if board.chip != "RP2040":
         found[0] += f", taken for the {board.chip}, too"
@@ -19,6 +19,11 @@ def lines(board: Figures, usage: Usage, budget: Budget, decide: Decide) -> list[
         found.append("the battery loses nothing by itself (--self-discharge)")
     if not usage.sensor_ua:
         found.append("the sensor takes nothing (--sensor-ua)")
+    if way == "deep cycle" and board.times_ms[usage.boot].kind != GIVEN:
+        found.append(
+            "from the start of main.py to the first sample nothing passes: measure a whole boot "
+            "of your node, and give it as --boot-ms"
+        )
     if usage.sleep != "never":
         found.append(
             "each confirmed message takes half of what TCP, MQTT connect and one message take; "

@@ -9,9 +9,10 @@ from typing import Any
 from onebyte.errors import UserError
 from onebyte.toolchain import ROOT
 
-__all__ = ["GIVEN", "Figure", "Figures", "boards", "load"]
+__all__ = ["CURRENTS", "GIVEN", "Figure", "Figures", "boards", "load"]
 
 GIVEN = "given"
+CURRENTS = ("active", "light_sleep", "deep_sleep", "radio_connect", "radio_on", "radio_idle")
 _BOARDS = ROOT / "boards"
 
 

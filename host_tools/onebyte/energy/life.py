@@ -1,5 +1,6 @@
 """What a node takes from its battery in a day, phase by phase. Pure: figures in, charges out."""
 
+import math
 from dataclasses import dataclass, replace
 
 from onebyte.energy.figures import Figures
@@ -133,7 +134,8 @@ def publishes(policy: str, changes_per_day: float, heartbeat_s: int) -> float | 
         return None
     if policy == "heartbeat" or not changes_per_day:
         return DAY_S / heartbeat_s
-    return changes_per_day * (1 + DAY_S / changes_per_day // heartbeat_s)
+    # Each change, and the heartbeats until the next one.
+    return changes_per_day * math.ceil(DAY_S / changes_per_day / heartbeat_s)
 
 
 def life_days(day: Day, budget: Budget) -> float:

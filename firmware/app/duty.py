@@ -40,6 +40,7 @@ class Duty:
         chip = board.power
         self._chip = chip
         self.has_chip = chip is not None
+        self._has_network = getattr(board, "write_line", None) is None
         self._clock = board.clock
         self._board_idle = board.idle
         self._roll = roll
@@ -148,8 +149,9 @@ class Duty:
 
     def mark(self, network_is_up: bool, now_ms: int) -> None:
         """Charges the time since the last mark to what the node was doing in it."""
-        is_linking = self.link_is_wanted and not network_is_up
-        is_linked = self.link_is_wanted and network_is_up
+        uses_network = self.link_is_wanted and self._has_network
+        is_linking = uses_network and not network_is_up
+        is_linked = uses_network and network_is_up
         self.ledger.mark(power.phase(is_linking, is_linked, False), now_ms)
 
     def _watch_session(self, now_ms: int) -> None:

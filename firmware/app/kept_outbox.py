@@ -75,12 +75,12 @@ class KeptOutbox(Outbox):
         if self._may_resume(state, newest):
             self.has_resumed = True
             self.next_seq = state.next_seq
-            epoch = state.epoch
+            self.epoch = state.epoch
             self._epoch_saved = True
         else:
-            epoch = Outbox._begin_epoch(self)
+            Outbox._begin_epoch(self)
         self._take_back(state.records, newest)
-        return epoch
+        return self.epoch
 
     def _may_resume(self, state, newest) -> bool:
         try:
@@ -100,6 +100,8 @@ class KeptOutbox(Outbox):
             entry = record.parse(records, at)
             if newest is not None and not boot.is_after(entry[0], entry[3], newest[0], newest[1]):
                 continue
+            if self._n == self._ram_records:
+                self.flush()  # the configuration had more room before
             if self._n == self._ram_records:
                 self._forward_ram()
                 self._dropped += 1

@@ -75,6 +75,7 @@ class Node:
         info = None
         try:
             info = loader.parse(content, board.kernels)
+            self._check_budget(info)
             kernel_model = loader.prove(info, content, board, self._config)
         except errors.OnebyteError as error:
             self.model_error = error
@@ -82,6 +83,14 @@ class Node:
         if self.model_error is None:
             return sensing.Sensing(self._config, board.source, info, kernel_model)
         return sensing.Refused(self._config, board.source, info.encoding if info else result.A)
+
+    def _check_budget(self, info) -> None:
+        """Raises SAMPLES where no window would ever be complete."""
+        window_ms = info.window * 1000000 // info.rate_mhz
+        budget_ms = self._config.awake_budget_ms
+        if self.duty.mode in (power.CYCLE_LIGHT, power.CYCLE_DEEP) and window_ms >= budget_ms:
+            detail = "a window takes %d ms, awake_budget_ms is %d" % (window_ms, budget_ms)
+            raise errors.OnebyteError(errors.SAMPLES, detail)
 
     def status(self) -> bytes:
         """Returns the status message of now."""

@@ -321,6 +321,29 @@ def test_a_state_that_cannot_be_kept_makes_the_sleep_a_light_one():
     raises_kind(DeepSleep, turn, made, 100000)
 
 
+def test_fewer_records_in_ram_than_were_kept_are_no_loss():
+    world = World(sleep="deep", wake_interval_s=60, policy="all", outbox_flush_s=86400)
+    world.online = False
+    for cause in ("deep_sleep", "power_on"):
+        made = world.boot()
+        for _ in range(5):
+            raises_kind(DeepSleep, turn, made, 100000)
+            made = world.boot("deep_sleep")
+        assert made.outbox.queued() == made.outbox.unsaved >= 5
+        queued, epoch = made.outbox.queued(), made.outbox.epoch
+        world.config.outbox_ram_records = 2
+        made = world.boot(cause)
+        assert (made.outbox.queued(), made.outbox.dropped) == (queued, 0)
+        assert made.outbox.has_resumed == (cause == "deep_sleep")
+        assert (made.outbox.epoch == epoch) == made.outbox.has_resumed
+        again = world.boot("deep_sleep")
+        assert not again.outbox.has_resumed, "the numbers on flash are newer than the state"
+        records = again.outbox.peek_batch(256)
+        assert [entry[3] for entry in records] == list(range(len(records)))
+        world = World(sleep="deep", wake_interval_s=60, policy="all", outbox_flush_s=86400)
+        world.online = False
+
+
 def test_scratch_registers_and_a_file_do_as_well():
     world = World(memory=Memory(12), sleep="deep", wake_interval_s=60, policy="all")
     made = world.boot()
@@ -500,6 +523,29 @@ def test_the_status_says_what_the_node_used():
     used = status["uah_active"] / 20000 + status["uah_radio"] / 120000
     used += status["uah_connect"] / 90000 + status["uah_flash"] / 20000
     assert abs(used * 3600 - (seconds - slept)) < 0.5, "all the time is accounted for"
+
+
+def test_a_board_without_a_network_is_active_while_it_is_awake():
+    import fake_board
+
+    fake_board.Board.write_line = len
+    try:
+        made = World().boot()
+    finally:
+        del fake_board.Board.write_line
+    turn(made, 500)
+    used_ms = total_uams(made, power.PHASE_ACTIVE) // 20000
+    assert abs(used_ms - made.clock.now) < 2000 and used_ms > 2000
+    assert total_uams(made, power.PHASE_RADIO) == 0
+
+
+def test_a_window_longer_than_the_budget_is_said():
+    made = World(sleep="light", wake_interval_s=60, awake_budget_ms=1000).boot()
+    assert "awake_budget_ms" in str(made.model_error)
+    assert turn(made, 1000, lambda: made.link.records)
+    assert made.link.bytes() == [0x4F], "model_invalid"
+    for changes in ({}, {"sleep": "light"}):
+        assert World(awake_budget_ms=1000, **changes).boot().model_error is None
 
 
 def test_a_board_that_knows_nothing_says_nothing():

@@ -1,5 +1,6 @@
 """The emulated chip: code, cycles, flash, resets and sleep, as the firmware sees them."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -240,6 +241,8 @@ def test_mpremote_talks_to_the_serial_port(machine: Machine, tmp_path: Path) -> 
             return done.stdout
 
         assert mpremote("exec", "print(6 * 7)").split() == ["42"]
+        with pytest.raises(ConnectionRefusedError):  # of this machine's loopback address alone
+            socket.create_connection(("127.0.0.2", int(port.rpartition(":")[2])), 5)
         mpremote("cp", source, ":got.bin")
         mpremote("cp", ":got.bin", back)
     assert back.read_bytes() == source.read_bytes()

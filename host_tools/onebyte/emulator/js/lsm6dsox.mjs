@@ -174,7 +174,7 @@ export class Lsm6dsox extends FifoChip {
     const value =
       (watermark && n >= watermark ? 0x80 : 0) |
       (isFull && this.overran ? 0x40 : 0) |
-      (n + 2 > this.depth ? 0x20 : 0) |
+      (n + 2 >= this.depth ? 0x20 : 0) |
       (this.latchedOverrun ? 0x08 : 0) |
       (n >> 8);
     this.latchedOverrun = false; // reading it resets the latch

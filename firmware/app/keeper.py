@@ -102,6 +102,16 @@ class Keeper:
         self.is_asleep = False
         return write_mark(self._memory, 0, False, 0)
 
+    def forget(self) -> None:
+        """Removes the state: its records are on flash, or the broker has them."""
+        if not self.uses_flash:
+            _write(self._memory, retained.pack_mark(self._early_ends, False, 0), b"")
+            return
+        try:
+            self._files.remove(self._path)
+        except OSError:
+            pass  # the next boot tries again
+
     def lasted(self) -> None:
         """Takes note that this boot did not end early."""
         if self._early_ends:

@@ -31,6 +31,7 @@ class KeptOutbox(Outbox):
         self._cause = cause
         self._may_write = may_write
         self.has_resumed = False
+        self._has_old_state = False
         self.flash_held = 0
         super().__init__(*further)
         self._segments.may_write = may_write
@@ -51,7 +52,14 @@ class KeptOutbox(Outbox):
             return False
         if self._n and self._keeper.is_asleep:
             self._claim()
-        return Outbox.flush(self)
+        is_done = Outbox.flush(self)
+        self._let_go()
+        return is_done
+
+    def acked(self, epoch: int, seq: int) -> None:
+        """As `Outbox.acked`."""
+        Outbox.acked(self, epoch, seq)
+        self._let_go()
 
     def records(self) -> bytes:
         """Returns the waiting records in RAM, oldest first."""
@@ -80,6 +88,7 @@ class KeptOutbox(Outbox):
         else:
             Outbox._begin_epoch(self)
         self._take_back(state.records, newest)
+        self._has_old_state = not self.has_resumed
         return self.epoch
 
     def _may_resume(self, state, newest) -> bool:
@@ -108,6 +117,12 @@ class KeptOutbox(Outbox):
             slot = (self._first + self._n) % self._ram_records * _BYTES
             self._ram[slot : slot + _BYTES] = records[at : at + _BYTES]
             self._n += 1
+
+    def _let_go(self) -> None:
+        # Otherwise each later boot would send the records of the state again.
+        if self._has_old_state and not self._n and self._may_write():
+            self._has_old_state = False
+            self._keeper.forget()
 
     def _claim(self) -> None:
         if self._keeper.claim() or not self.has_resumed:

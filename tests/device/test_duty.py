@@ -344,6 +344,22 @@ def test_fewer_records_in_ram_than_were_kept_are_no_loss():
         world.online = False
 
 
+def test_a_state_gives_its_records_to_one_boot_only():
+    for n_bytes in (12, 1952):
+        world = World(memory=Memory(n_bytes), sleep="deep", wake_interval_s=60, policy="all")
+        world.online = False
+        raises_kind(DeepSleep, turn, world.boot(), 100000)
+        world.config.sleep, world.config.wake_interval_s = "never", 0
+        made = world.boot("reset")
+        assert made.outbox.queued() == 1
+        made = world.boot("reset")
+        assert made.outbox.queued() == 1, "a crash before anything else loses nothing"
+        world.online = made.link.online = True
+        assert turn(made, 100, lambda m=made: m.link.records)
+        made.close()
+        assert world.boot("reset").outbox.queued() == 0, "and what arrived stays delivered"
+
+
 def test_scratch_registers_and_a_file_do_as_well():
     world = World(memory=Memory(12), sleep="deep", wake_interval_s=60, policy="all")
     made = world.boot()

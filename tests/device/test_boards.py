@@ -288,6 +288,11 @@ def test_esp32_keeps_two_parts_apart():
     raises_kind(ValueError, wifi.write, bytes(95))
     wifi.write(b"")
     assert wifi.read() == b"" and state.read() == bytes(1950)
+    wifi.write(b"w" * wifi.max_bytes)
+    state.write(b"s" * state.max_bytes)
+    assert wifi.read() == b"w" * wifi.max_bytes and state.read() == b"s" * state.max_bytes
+    stage.world.memory = b"\xff" * 2048
+    assert state.read() == wifi.read() == b"", "a length beyond the part"
     stage.world.memory = b"somebody else's"
     assert state.read() == b""
     causes = {1: "power_on", 2: "reset", 3: "watchdog", 4: "deep_sleep", 5: "reset", 9: "unknown"}

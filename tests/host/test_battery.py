@@ -63,6 +63,16 @@ def test_a_cycle_by_hand() -> None:
     assert [p.charge_uc for p in day.phases] == sorted(p.charge_uc for p in day.phases)[::-1]
 
 
+def test_naps_by_hand() -> None:
+    found = phases(life.day_of(made_board(), replace(USAGE, sleep="light", wake_interval_s=0)))
+    decide_s = DAY_S * 0.4  # a window each second
+    read_s = DAY_S * 50 * 12 * 9 / 400_000
+    assert found["decides"].charge_uc == pytest.approx(decide_s * 10000)
+    assert found["reads the sensor"].charge_uc == pytest.approx(read_s * 10000)
+    radio_s = 24 * (0.5 + 0.3)
+    assert found["naps"].charge_uc == pytest.approx((DAY_S - decide_s - read_s - radio_s) * 100)
+
+
 def test_every_second_of_a_day_is_accounted_for() -> None:
     board = made_board()
     for usage in (

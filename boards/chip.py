@@ -166,12 +166,14 @@ class Watchdog:
     def __init__(self, longest_ms: int):
         self._longest_ms = longest_ms
         self._watchdog = None
+        self._timeout_ms = 0
         self._feeder = None
         self._feeds_left = 0
 
     def start_watchdog(self, timeout_ms: int) -> None:
         """Starts the watchdog, with the longest time that the chip has; nothing stops it again."""
-        self._watchdog = WDT(timeout=min(timeout_ms, self._longest_ms))
+        self._timeout_ms = min(timeout_ms, self._longest_ms)
+        self._watchdog = WDT(timeout=self._timeout_ms)
 
     def feed(self) -> None:
         """Tells the watchdog that all is well."""

@@ -63,6 +63,16 @@ class Power(Watchdog):
         """Returns "power_on", "reset", "watchdog", "deep_sleep" or "unknown"."""
         return _CAUSES.get(machine.reset_cause(), "unknown")
 
+    def feed_for_ms(self, duration_ms: int) -> None:
+        """As of any chip; for a bounded time the watchdog itself waits longer.
+
+        Timers call back in the task that a name lookup blocks.
+        """
+        super().feed_for_ms(min(duration_ms, 0))
+        if self._watchdog and duration_ms >= 0:
+            self._watchdog = machine.WDT(timeout=duration_ms or self._timeout_ms)
+            self.feed()
+
     def light_sleep_ms(self, duration_ms: int) -> None:
         """Stops the clocks; RAM stays, Wi-Fi is lost, USB too."""
         if duration_ms > 0:

@@ -331,6 +331,20 @@ def test_watchdog_is_fed_through_long_sleeps_and_by_a_timer():
     assert Stage("esp32_s3").board.power.supply_mv() == -1
 
 
+def test_the_esp32_s_watchdog_waits_for_a_lookup_that_blocks_its_timers():
+    stage = Stage("esp32_s3")
+    power, world = stage.board.power, stage.world
+    power.feed_for_ms(60000)
+    assert not world.timers
+    power.start_watchdog(8000)
+    power.feed_for_ms(60000)
+    assert world.watchdog.timeout == 60000 and not world.timers
+    power.feed_for_ms(0)
+    assert world.watchdog.timeout == 8000 and not world.timers
+    power.feed_for_ms(-1)
+    assert world.watchdog.timeout == 8000 and world.timers[-1].is_running
+
+
 def test_supply_is_a_third_of_vsys_and_unknown_when_nothing_is_connected():
     stage = Stage("pico")
     stage.world.analog = 65535 * 1667 // 3300  # of 5 V

@@ -76,8 +76,12 @@ def test_a_cycle_judges_its_windows_and_sleeps_the_rest():
         sleep="light", wake_interval_s=60, policy="on_change", heartbeat_s=86400, wake_windows=2
     )
     made = world.boot()
+    rows = []
+    power_down = made.source.power_down
+    made.source.power_down = lambda: rows.append(made.source._read_rows) or power_down()
     assert turn(made, 100000, lambda: made.duty.wakes == 10)
     assert made.duty.mode == power.CYCLE_LIGHT
+    assert len(rows) == 10 and min(rows) >= WINDOW + HOP, "no window spans a sleep"
     assert made._sensing.windows == 20
     assert made.source.starts == 11 and made.source.overruns == 0
     assert abs(made.clock.now - 600000) < 1500, "the wakes keep their interval"

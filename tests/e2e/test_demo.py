@@ -127,6 +127,15 @@ def test_demo_that_is_interrupted_takes_everything_down(
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 
+def test_runs_at_the_same_time_have_folders_of_their_own(tmp_path: Path) -> None:
+    with demo.run_folder(tmp_path, False) as first, demo.run_folder(tmp_path, False) as second:
+        assert first != second and first.is_dir() and tmp_path not in (first, second)
+    assert not first.exists() and not second.exists()
+    with demo.run_folder(tmp_path, True) as kept:
+        assert kept == tmp_path
+    assert kept.exists()
+
+
 def test_demo_keeps_the_node_when_asked(folder: Path) -> None:
     code, out, _ = onebyte("demo", "--model", folder, "--speed", "0", "--keep")
     kept = toolchain.ROOT / "build" / "demo" / "node"

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -80,6 +81,37 @@ def test_the_demo_as_it_is_typed(security: str, pico_ppp: firmware.Firmware) -> 
     assert (lost, wrong) == (0, 0)
     (broker,) = [line for line in lines if line.startswith("broker: ")]
     assert ("TLS, with a certificate" in broker) == (security == "tls")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_takes_everything_down(
+    number: int, code: int, pico_ppp: firmware.Firmware, tmp_path: Path
+) -> None:
+    command = [Path(sys.executable).with_name("onebyte"), "demo-rp2040"]
+    with subprocess.Popen(
+        [*command, "--firmware", pico_ppp.uf2, "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in iter(process.stdout.readline, "") if "0x" in line)
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = " ".join(task.read_text() for task in tasks).split()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip()) == (code, "")
+    assert len(children) == 2, "broker and node"
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_image_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"MicroPython in words. " * 100)
+    code, lines = run("--firmware", tmp_path / "x.bin", "--seconds", "5")
+    assert code == 2
+    assert re.fullmatch(r"onebyte: error: board rp2040 failed: .* PC 0x1\w+", lines[-1]), lines
 
 
 def test_without_an_image_it_says_what_to_type(tmp_path: Path) -> None:

@@ -50,10 +50,10 @@ def command(model_folder: Path | None, speed: int, seconds: float | None, keep: 
         f"node: plays {script.duration_s / 60:.1f} minutes of group {scene.group}, "
         f"{len(script.expected)} windows, at {speed} times real time"
     )
-    with Broker() as broker:
+    with demo.run_folder(folder, keep) as run, Broker() as broker:
         click.echo(f"broker: {broker.kind} on {broker.address}")
         lines = demo.DemoLines(scene, console)
-        part, took_s = demo.perform(scene, broker, folder / "node", speed, lines)
+        part, took_s = demo.perform(scene, broker, run / "node", speed, lines)
     demo.draw(scene, part, folder / "timeline.png")
     n_undecided = demo.decided(part).count(None)
     click.echo(f"kernels on the node: {device.describe_kernels(part.report)}; {took_s:.1f} s")
@@ -64,7 +64,5 @@ def command(model_folder: Path | None, speed: int, seconds: float | None, keep: 
     )
     if keep:
         click.echo(f"node's folder: {part.node.folder}")
-    else:
-        part.node.remove()
     click.echo(f"demo: {playback.summary([part])} accuracy={demo.score(part):.2f}")
     return 0 if part.lost == part.wrong == 0 else 1

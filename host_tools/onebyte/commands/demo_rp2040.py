@@ -60,18 +60,19 @@ def command(
         f"{scene.script.duration_s / 60:.1f} minutes of group {scene.group}, "
         f"{len(scene.script.expected)} windows"
     )
-    with board_demo.open_broker(folder / "tls", tls) as service:
+    with (
+        demo.run_folder(folder, keep) as run,
+        board_demo.open_broker(run / "tls", tls) as service,
+    ):
         click.echo(f"broker: {service.description}")
         lines = demo.DemoLines(scene, console)
         options = board_demo.options_for(image, service)
-        part, node = board_demo.perform(scene, options, service, folder / "board", lines)
+        part, node = board_demo.perform(scene, options, service, run / "board", lines)
     demo.draw(scene, part, folder / "timeline.png")
     for line in board_demo.describe(part, node):
         click.echo(line)
     click.echo(f"timeline: {folder / 'timeline.png'}; accuracy {demo.score(part):.2f}")
     if keep:
         click.echo(f"board's folder: {node.folder}")
-    else:
-        node.remove()
     click.echo(f"demo-rp2040: {playback.summary([part])}")
     return 0 if part.lost == part.wrong == 0 else 1

@@ -1,7 +1,10 @@
 """The whole path on one machine: broker, firmware on the unix port, host; every byte compared."""
 
 import shutil
+import tempfile
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +35,7 @@ from onebyte.simulation.timeline import Timeline, TimelinePoint, write_timeline
 from onebyte.training import datasets
 from onebyte.training import recipe as recipes
 
-__all__ = ["Scene", "perform", "prepare"]
+__all__ = ["Scene", "perform", "prepare", "run_folder"]
 
 _TENANT = "demo"
 _DEVICE = "watch"
@@ -87,6 +90,16 @@ def prepare(model_folder: Path, seconds: float | None = None, is_stream: bool = 
     make = make_stream if is_stream else make_script
     script = make(model_file, mine, recipe.custom)
     return Scene(title, group, path, model_file, model, script)
+
+
+@contextmanager
+def run_folder(kept: Path, is_kept: bool) -> Iterator[Path]:
+    """Give a run a folder of its own, so that two at a time do not meet; `kept` stays."""
+    if is_kept:
+        yield kept
+        return
+    with tempfile.TemporaryDirectory(prefix="onebyte-demo-") as name:
+        yield Path(name)
 
 
 class DemoLines(Display):

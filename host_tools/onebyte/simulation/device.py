@@ -119,10 +119,6 @@ class Node:
         if self._child is not None:
             self._child.kill()
 
-    def remove(self) -> None:
-        """Remove its folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def report(self) -> dict[str, Any]:
         """Return what the node said when the recording was over.
 

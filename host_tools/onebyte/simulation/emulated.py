@@ -6,7 +6,6 @@ runs in a thread of its own for as long as decisions are missing.
 """
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -152,10 +151,6 @@ class EmulatedNode:
         if self._thread.ident is not None:
             self._thread.join(_JOIN_S)
 
-    def remove(self) -> None:
-        """Remove its folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def report(self) -> dict[str, Any]:
         """Return what the node said when it was interrupted.
 
@@ -163,7 +158,8 @@ class EmulatedNode:
             UserError: it failed; the message has its last lines.
         """
         if isinstance(self._error, EmulatorError):
-            raise UserError(f"board {self.name} failed: {self._error}; {self._tail()}")
+            words = "; ".join(filter(None, [str(self._error), self._tail()]))
+            raise UserError(f"board {self.name} failed: {words}")
         if self._error is not None:
             raise self._error
         if self._report.get("model_error"):

@@ -45,9 +45,6 @@ class Player(Protocol):
     def stop(self) -> None:
         """End it. May be called twice."""
 
-    def remove(self) -> None:
-        """Remove its folder."""
-
     def report(self) -> dict[str, Any]:
         """Return the counters that it told at its end; raises UserError when it failed."""
 

@@ -7,7 +7,8 @@ const MS = 1e6;
 
 function make(options) {
   const state = { wallMs: 0, nanos: 0 };
-  const pacer = new Pacer(() => state.nanos, options, () => state.wallMs);
+  const all = { factor: 1, graceMs: 2000, ...options };
+  const pacer = new Pacer(() => state.nanos, all, () => state.wallMs);
   return { pacer, state };
 }
 

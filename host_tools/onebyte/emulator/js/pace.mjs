@@ -18,7 +18,7 @@ export class Pacer {
    *   outstanding, and how long one is waited for.
    * @param wallMs returns the wall time; tests pass their own.
    */
-  constructor(nowNanos, { factor = 1, graceMs = 2000 } = {}, wallMs = () => performance.now()) {
+  constructor(nowNanos, { factor, graceMs }, wallMs = () => performance.now()) {
     this._nowNanos = nowNanos;
     this._factor = factor;
     this._graceMs = graceMs;

@@ -21,7 +21,7 @@ const DEFAULTS = {
   names: {},
   redirects: {},
   factor: 1,
-  grace_ms: 2000,
+  grace_ms: 10_000, // a busy machine's broker needs its time
   outages: [],
 };
 const KINDS = ['stall', 'drop', 'hangup'];

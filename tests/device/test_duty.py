@@ -163,6 +163,18 @@ def test_pauses_after_a_silent_broker_grow():
     assert made.outbox.queued() == 0, "one success, and every wake delivers again"
 
 
+def test_a_deep_sleep_shortens_the_pause():
+    world = World(sleep="deep", wake_interval_s=60, policy="all", awake_budget_ms=5000)
+    world.online = False
+    sessions = 0
+    made = world.boot()
+    for _ in range(40):
+        raises_kind(DeepSleep, turn, made, 100000)
+        sessions += made.link.sessions
+        made = world.boot("deep_sleep")
+    assert 4 <= sessions <= 9, "40 minutes, as without a sleep that deep"
+
+
 def test_two_failures_end_a_session():
     made = World(sleep="light", policy="all").boot()
     made.link.online = False
@@ -266,6 +278,41 @@ def test_deep_sleep_goes_on_where_it_stopped():
         assert len(made.link.records) == n_published, "2 of the last 3 windows, over three wakes"
     ((record_epoch, _, _, seq, _, _),) = made.link.records
     assert (record_epoch, seq) == (epoch, 1)
+
+
+def test_another_model_inherits_no_votes():
+    import duty_node
+
+    world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=3600)
+    raises_kind(DeepSleep, turn, world.boot(), 100000)
+    made = world.boot("deep_sleep")
+    assert made._sensing._policy.last >= 0
+    assert set(made._sensing._decision.history()[1]) != {255}
+    own = duty_node.MODEL
+    duty_node.MODEL = duty_node.make_model(min_confidence=11)
+    try:
+        made = world.boot("deep_sleep")
+    finally:
+        duty_node.MODEL = own
+    assert made.outbox.has_resumed, "its numbers go on"
+    assert made._sensing._policy.last < 0
+    assert set(made._sensing._decision.history()[1]) == {255}
+
+
+def test_the_clock_of_the_records_goes_on():
+    import fake_board
+
+    told = []
+    fake_board.Clock.go_on = lambda clock, up_s: told.append(up_s)
+    try:
+        world = World(sleep="deep", wake_interval_s=60)
+        made = world.boot()
+        for _ in range(3):
+            raises_kind(DeepSleep, turn, made, 100000)
+            made = world.boot("deep_sleep")
+    finally:
+        del fake_board.Clock.go_on
+    assert max([abs(up_s - 60 * (i + 1)) for i, up_s in enumerate(told)]) <= 2, told
 
 
 def test_the_heartbeat_counts_the_sleep():
@@ -520,6 +567,15 @@ def test_a_weak_supply_leaves_the_flash_alone():
     made.chip.supply = 3000
     turn(made, 500)
     assert ops() > before and made.outbox.unsaved < 10
+    made.outbox.flush()
+    made.chip.supply = 2999
+    made.link.online = True
+    before = ops()
+    turn(made, 100000, lambda: made.outbox.queued() == 0)
+    assert ops() == before, "what was delivered is removed later"
+    made.chip.supply = 3000
+    made.outbox.flush()
+    assert ops() > before
 
 
 def test_a_weak_supply_also_puts_off_the_state_file():

@@ -25,12 +25,12 @@ CURRENTS = {
 RTC_BYTES = 1952
 
 
-def make_model():
+def make_model(min_confidence=10):
     """Return a model file whose class follows the spread of the first channel."""
     return model_pack.pack(
         sample_model.fields(
             trees=[[(0, 500), 0, (0, 1500), 1, 2]],
-            min_confidence=10,
+            min_confidence=min_confidence,
             k=1,
             n=3,
             golden_vectors=[],

@@ -54,11 +54,11 @@ format: $(DEV_VENV)  ## Format all Python files
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-natmod: $(DEMO_VENV)  ## Build the native module for ARCH: x64, armv6m, armv7emsp, rv32imc, xtensawin
+natmod: $(DEMO_VENV)  ## Build the native modules for ARCH: x64, armv6m, armv7emsp, rv32imc, xtensawin
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --arch $(ARCH)
 
-natmods: $(DEMO_VENV)  ## Build the native module for every chip into dist/natmods, for mip
+natmods: $(DEMO_VENV)  ## Build the native modules for every chip into dist/natmods, for mip
 	@$(BIN)/onebyte build natmods
 
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
@@ -67,7 +67,8 @@ micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C modu
 firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODULES adds C modules
 	@$(BIN)/onebyte build firmware --board $(BOARD) $(addprefix --extra-modules ,$(EXTRA_MODULES))
 
-test-native: $(DEMO_VENV)  ## Execute the native module of every chip and compare each bit with the host
+test-native: $(DEMO_VENV)  ## Execute the native modules of every chip and compare each bit with the host
+	@$(BIN)/python tests/native/emulate/signatures.py
 	@$(BIN)/python tests/native/emulate/run.py
 
 test-ulab: $(DEMO_VENV)  ## Compare ulab's spectrum with the exact one, on MICROPYTHON=... and here

@@ -29,7 +29,8 @@ ROOT = folder(folder(absolute(__file__)))
 
 def import_roots(file):
     """Return sys.path for tests: what a device has, then what only tests have."""
-    names = ("lib", "firmware", "build/device/lib", "build/natmod/x64", "lib/native/obkernels")
+    names = ["lib", "firmware", "build/device/lib", "build/natmod/x64", "lib/native/obkernels"]
+    names += ["build/natmod-obed25519/x64", "lib/native/obed25519"]
     tests = (folder(file), ROOT + "/tests/both", ROOT + "/tests/fakes")
     if IS_MICROPYTHON:
         rest = [".frozen"]  # not the current folder, where a file could shadow a module

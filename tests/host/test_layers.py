@@ -13,7 +13,7 @@ CHIP_FILES = {"chip", "chip_rp2040", "chip_esp32", "node_board", "wifi_radio"}
 
 # Our own packages and modules, by the first part of an import's name.
 OURS = {"formats", "pipeline", "drivers", "mqtt", "app", "obkernels", "obtwin", "onebyte", "board"}
-OURS |= {"obchoice", "sensors", "figures", *CHIP_FILES}
+OURS |= {"obed25519", "obed25519_twin", "obchoice", "sensors", "figures", *CHIP_FILES}
 
 # What every part of the host tools may use: it knows none of the parts.
 BASE = {f"onebyte.{name}" for name in ("errors", "download", "toolchain", "debian", "kernels")}

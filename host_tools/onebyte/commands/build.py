@@ -20,27 +20,32 @@ def command() -> None:
 @click.option("--arch", default="x64", show_default=True, help="MicroPython's architecture name.")
 @click.option("--optional", is_flag=True, help="Say why and go on when it cannot be built.")
 def natmod(arch: str, optional: bool) -> None:
-    """Build the kernels as a native module (.mpy)."""
+    """Build the native modules (.mpy): the kernels, and the verification of signatures."""
     try:
         if optional and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise UserError("this machine cannot run native modules of MicroPython")
-        path = natmods.build(arch).path
+        paths = [natmods.build(arch, None, module).path for module in natmods.MODULES]
     except UserError as error:
         if not optional or os.environ.get("CI") == "true":
             raise
         click.echo(f"Without the native module (slower, same results): {error}")
     else:
-        click.echo(f"{path.relative_to(toolchain.ROOT)}: {path.stat().st_size} bytes")
+        for path in paths:
+            click.echo(f"{path.relative_to(toolchain.ROOT)}: {path.stat().st_size} bytes")
 
 
 @command.command("natmods")
 @click.option("--arch", "archs", multiple=True, help="Only this architecture; may be repeated.")
 def all_natmods(archs: tuple[str, ...]) -> None:
-    """Build the native module of every architecture into dist/natmods and print the sizes."""
-    built = natmods.build_all(archs or natmods.ARCHS)
-    for line in natmods.table(built):
-        click.echo(line)
-    click.echo(f"natmods {len(built)} in {natmods.DIST.relative_to(toolchain.ROOT)}")
+    """Build the native modules of every architecture into dist/natmods and print the sizes."""
+    n_files = 0
+    for module in natmods.MODULES:
+        built = natmods.build_all(archs or natmods.ARCHS, module=module)
+        n_files += len(built)
+        click.echo(module)
+        for line in natmods.table(built):
+            click.echo(line)
+    click.echo(f"natmods {n_files} in {natmods.DIST.relative_to(toolchain.ROOT)}")
 
 
 @command.command("micropython-unix")

@@ -1,4 +1,4 @@
-"""Build an image for an RP2040 board: MicroPython, the kernels in C, our boot code and the app.
+"""Build an image for an RP2040 board: MicroPython, our modules in C, our boot code and the app.
 
 The objects stay beside the result, so after a change only what depends on it is built. An image of
 the pinned sources is also kept in the cache, under a hash of all that went in.
@@ -26,7 +26,8 @@ BUILD = toolchain.ROOT / "build" / "firmware"
 DIST = toolchain.ROOT / "dist" / "firmware"
 
 _BOARDS = toolchain.ROOT / "boards"
-_KERNELS = toolchain.ROOT / "lib" / "native" / "obkernels" / "micropython.cmake"
+_NATIVE = toolchain.ROOT / "lib" / "native"
+_MODULES = [_NATIVE / name / "micropython.cmake" for name in ("obkernels", "obed25519")]
 _RESULTS = ("firmware.uf2", "firmware.bin", "firmware.elf")
 _FIGURES = "figures.json"  # written last: a folder with it is whole
 
@@ -103,7 +104,7 @@ def build(board: str, extra_modules: Sequence[Path] = (), folder: Path | None = 
             error, or an image that does not fit.
     """
     _check_board(board)
-    modules = [_KERNELS, *(_check_module(path) for path in extra_modules)]
+    modules = [*_MODULES, *(_check_module(path) for path in extra_modules)]
     _check_tools()
     target = folder or BUILD / board
     with rp2040_tree.locked(target / ".lock"):

@@ -1,4 +1,4 @@
-"""Build the native module for every chip, measure it, and lay it out for `mip install`."""
+"""Build the native modules for every chip, measure them, and lay them out for `mip install`."""
 
 import json
 import shutil
@@ -14,9 +14,24 @@ from onebyte import toolchain
 from onebyte.crossbuild import mpyfile, xtensa
 from onebyte.errors import UserError
 
-__all__ = ["ARCHS", "DIST", "MODULE", "Built", "build", "build_all", "make_settings", "table"]
+__all__ = [
+    "ARCHS",
+    "DIST",
+    "MODULE",
+    "MODULES",
+    "SIGNATURES",
+    "Built",
+    "build",
+    "build_all",
+    "folder_of",
+    "make_settings",
+    "table",
+]
 
 MODULE = "obkernels"
+SIGNATURES = "obed25519"
+# What `mip install` is asked for: the kernels are the package of the folder.
+MODULES = {MODULE: "package.json", SIGNATURES: f"{SIGNATURES}.json"}
 DIST = toolchain.ROOT / "dist" / "natmods"
 
 
@@ -87,37 +102,47 @@ def make_settings(arch: str) -> dict[str, str]:
     return {}
 
 
-def build(arch: str, settings: Mapping[str, str] | None = None) -> Built:
-    """Build the native module of one architecture under build/natmod.
+def folder_of(arch: str, module: str = MODULE) -> Path:
+    """Return where the objects of a module are built."""
+    top = "natmod" if module == MODULE else f"natmod-{module}"
+    return toolchain.ROOT / "build" / top / arch
+
+
+def build(arch: str, settings: Mapping[str, str] | None = None, module: str = MODULE) -> Built:
+    """Build a native module for one architecture under build/natmod.
 
     Args:
         arch: A key of ARCHS.
         settings: More make variables, for example KERNELS and BUILD.
+        module: A key of MODULES.
 
     Raises:
         UserError: a missing compiler, or a failed build with its first error.
     """
-    chosen = {**make_settings(arch), **(settings or {})}
-    path = toolchain.build_natmod(MODULE, arch, toolchain.micropython_source(), chosen)
+    place = {"BUILD": str(folder_of(arch, module))}
+    chosen = {**place, **make_settings(arch), **(settings or {})}
+    path = toolchain.build_natmod(module, arch, toolchain.micropython_source(), chosen)
     sizes = mpyfile.read(path)
     assert sizes.arch == arch
     return Built(path, sizes, tuple(sorted(_undefined(path.parent.glob("*.o")))))
 
 
-def build_all(archs: Iterable[str] = ARCHS, dist: Path = DIST) -> dict[str, Built]:
-    """Build every architecture into `dist`/<arch>/ with a package.json for `mip install`.
+def build_all(
+    archs: Iterable[str] = ARCHS, dist: Path = DIST, module: str = MODULE
+) -> dict[str, Built]:
+    """Build a module for every architecture into `dist`/<arch>/ with a package for `mip install`.
 
     Raises:
         UserError: as `build`, at the first architecture that cannot be built.
     """
     all_built = {}
     for arch in archs:
-        built = build(arch)
+        built = build(arch, None, module)
         folder = dist / arch
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in (
             (built.path.name, built.path.read_bytes()),
-            ("package.json", _package_json(built.path.name)),
+            (MODULES[module], _package_json(built.path.name)),
         ):
             part = folder / f".{name}.part"
             part.write_bytes(data)
@@ -127,7 +152,7 @@ def build_all(archs: Iterable[str] = ARCHS, dist: Path = DIST) -> dict[str, Buil
 
 
 def table(all_built: Mapping[str, Built]) -> list[str]:
-    """Return lines that show the sizes in bytes, one an architecture."""
+    """Return lines that show the sizes of one module in bytes, one an architecture."""
     lines = [f"{'arch':<10} {'file':>6} {'text':>6} {'rodata':>6} {'bss':>4}  libgcc"]
     for arch, built in all_built.items():
         size = built.sizes

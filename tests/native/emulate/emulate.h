@@ -33,6 +33,14 @@ typedef struct {
 void *allocate(size_t n);
 void forget_allocations(void);
 mp_obj_t find_global(const char *name);
+bool is_true(mp_obj_t value);
+
+/* calls.c: new_object passes no argument when the first is MP_OBJ_NULL, otherwise both. */
+enum { BYTEARRAY = 1 }; /* what mp_buffer_info_t says of one */
+mp_obj_t new_buffer(size_t n, int typecode);
+void *items_of(mp_obj_t buffer);
+const void *find_method(const mp_obj_full_type_t *type, const char *name);
+mp_obj_t new_object(const mp_obj_full_type_t *type, mp_obj_t first, mp_obj_t second);
 
 /* loader.c */
 typedef mp_obj_t (*module_init_t)(void *self, size_t n_args, size_t n_kw, mp_obj_t *args);

@@ -48,8 +48,15 @@ static void read_bytes(reader_t *reader, uint8_t *to, size_t n) {
     }
 }
 
+/* The methods of our modules that have a name of MicroPython's own, by its fixed number; see
+ * static_qstr_list in py/makeqstrdata.py. */
+enum { QSTR_STEP = 149, QSTR_UPDATE = 159 };
+
 const char *name_of(qstr q) {
-    return q < FIRST_QSTR ? "" : names[q - FIRST_QSTR];
+    if (q < FIRST_QSTR) {
+        return q == QSTR_UPDATE ? "update" : q == QSTR_STEP ? "step" : "";
+    }
+    return names[q - FIRST_QSTR];
 }
 
 static void read_qstrs(reader_t *reader, size_t n) {

@@ -8,43 +8,14 @@
  */
 #include "emulate.h"
 
-enum { MAX_FILE = 64 * 1024, BYTEARRAY = 1 };
+enum { MAX_FILE = 64 * 1024 };
 
 static uint8_t file[MAX_FILE];
 static mp_module_context_t context;
 
-static mp_obj_t new_buffer(size_t n, int typecode) {
-    buffer_obj_t *buffer = allocate(sizeof *buffer);
-    buffer->items = allocate(n);
-    buffer->n_bytes = n;
-    buffer->typecode = typecode;
-    return MP_OBJ_FROM_PTR(buffer);
-}
-
-static void *items_of(mp_obj_t buffer) {
-    return ((buffer_obj_t *)MP_OBJ_TO_PTR(buffer))->items;
-}
-
 static mp_int_t call_1(const char *name, mp_obj_t argument) {
     const mp_obj_fun_builtin_fixed_t *function = MP_OBJ_TO_PTR(find_global(name));
     return MP_OBJ_SMALL_INT_VALUE(function->fun._1(argument));
-}
-
-static const void *find_method(const mp_obj_full_type_t *type, const char *name) {
-    const mp_obj_dict_t *dict = type->slots[type->slot_index_locals_dict - 1];
-    for (size_t i = 0; i < dict->map.used; i++) {
-        const char *other = name_of(MP_OBJ_QSTR_VALUE(dict->map.table[i].key));
-        if (strlen(other) == strlen(name) && memcmp(other, name, strlen(name)) == 0) {
-            return MP_OBJ_TO_PTR(dict->map.table[i].value);
-        }
-    }
-    end_with("Model has no method ", name);
-}
-
-static mp_obj_t new_model(const mp_obj_full_type_t *type, mp_obj_t model, mp_obj_t work) {
-    mp_obj_t args[2] = {model, work};
-    mp_make_new_fun_t make = (mp_make_new_fun_t)type->slots[type->slot_index_make_new - 1];
-    return make((const mp_obj_type_t *)type, 2, 0, args);
 }
 
 /* One job of a model of n bytes, n > 0. */
@@ -62,7 +33,7 @@ static void run_job(size_t n) {
     const mp_obj_full_type_t *type = MP_OBJ_TO_PTR(find_global("Model"));
     const mp_obj_fun_builtin_var_t *features_into = find_method(type, "features_into");
     const mp_obj_fun_builtin_fixed_t *predict_into = find_method(type, "predict_into");
-    mp_obj_t self = new_model(type, model, new_buffer((size_t)sizes[1], BYTEARRAY));
+    mp_obj_t self = new_object(type, model, new_buffer((size_t)sizes[1], BYTEARRAY));
     while (n_windows-- > 0) {
         mp_obj_t start_row = MP_OBJ_NEW_SMALL_INT((mp_int_t)read_u32());
         read_all(items_of(ring), ring_bytes);

@@ -56,13 +56,22 @@ TARGETS = {
 }
 
 
-def build_runner(arch: str) -> Path:
-    """Compile the program that stands in for MicroPython and return it."""
-    return compile_program(arch, BUILD / arch, sorted(HERE.glob("*.c")))
+def build_runner(arch: str, module: str = natmods.MODULE) -> Path:
+    """Compile the program that stands in for MicroPython around a module and return it."""
+    sources = sorted(HERE.glob("*.c"))
+    if module == natmods.MODULE:
+        return compile_program(arch, BUILD / arch, sources)
+    sources.remove(HERE / "main.c")
+    sources.append(HERE / module / "main.c")
+    return compile_program(arch, BUILD / module / arch, sources, module=module)
 
 
 def compile_program(
-    arch: str, program: Path, sources: Iterable[Path], more_flags: Iterable[str] = ()
+    arch: str,
+    program: Path,
+    sources: Iterable[Path],
+    more_flags: Iterable[str] = (),
+    module: str = natmods.MODULE,
 ) -> Path:
     """Compile a program for QEMU's user mode; the native module must be built already.
 
@@ -71,7 +80,7 @@ def compile_program(
     """
     settings = natmods.make_settings(arch)
     compiler = f"{settings['CROSS']}gcc" if settings else natmods.ARCHS[arch].compiler
-    config = toolchain.ROOT / "build" / "natmod" / arch / f"{natmods.MODULE}.config.h"
+    config = natmods.folder_of(arch, module) / f"{module}.config.h"
     flags = f"{CFLAGS} {TARGETS[arch].flags} {settings.get('CFLAGS_EXTRA', '')}".split()
     flags += [f"-I{toolchain.micropython_source()}", f"-I{HERE}", f"-T{HERE / 'link.ld'}"]
     flags += [f"-DMP_CONFIGFILE=<{config}>", f"-DEMULATED_ARCH={mpyfile.ARCH_NUMBERS[arch]}"]
@@ -84,24 +93,30 @@ def compile_program(
     return program
 
 
-def command_for(arch: str, mpy: Path) -> list[str]:
+def command_for(arch: str, mpy: Path, module: str = natmods.MODULE) -> list[str]:
     """Return the command that reads jobs and writes results."""
     if arch == "x64":
         beside = Path(sys.executable).with_name("micropython")
         interpreter = str(beside) if beside.is_file() else shutil.which("micropython")
         if interpreter is None:
             raise UserError("x64 needs MicroPython's unix port, which make venv installs")
-        return [interpreter, str(HERE / "unix_port.py"), str(mpy.parent)]
+        script = HERE / ("unix_port.py" if module == natmods.MODULE else f"{module}/unix_port.py")
+        return [interpreter, str(script), str(mpy.parent)]
     emulator = TARGETS[arch].emulator
     if shutil.which(emulator[0]) is None:
         raise UserError(f"{arch} needs {emulator[0]}: on Debian install qemu-user")
-    return [*emulator, str(build_runner(arch))]
+    return [*emulator, str(build_runner(arch, module))]
+
+
+def write_module(file: IO[bytes], mpy: Path) -> None:
+    """Write what every request begins with."""
+    data = mpy.read_bytes()
+    file.write(len(data).to_bytes(4, "little") + data)
 
 
 def write_requests(file: IO[bytes], mpy: Path, jobs: Iterable[cases.Job]) -> None:
     """Write the module and the jobs in main.c's protocol."""
-    data = mpy.read_bytes()
-    file.write(len(data).to_bytes(4, "little") + data)
+    write_module(file, mpy)
     for job in jobs:
         file.write(job.request())
     file.write(bytes(4))
@@ -111,10 +126,15 @@ def run_jobs(command: list[str], mpy: Path, jobs: list[cases.Job]) -> bytes:
     """Return what the module answers to all jobs, one after the other."""
     with tempfile.TemporaryFile() as requests:
         write_requests(requests, mpy, jobs)
-        requests.seek(0)
-        done = subprocess.run(
-            command, stdin=requests, capture_output=True, check=False, timeout=TIMEOUT_S
-        )
+        return answers_to(command, requests)
+
+
+def answers_to(command: list[str], requests: IO[bytes]) -> bytes:
+    """Return what the command answers to a file of requests."""
+    requests.seek(0)
+    done = subprocess.run(
+        command, stdin=requests, capture_output=True, check=False, timeout=TIMEOUT_S
+    )
     if done.returncode != 0:
         # What it answered until then still counts.
         print(f"{command[0]} ended with status {done.returncode}: {done.stderr.decode()[-500:]}")

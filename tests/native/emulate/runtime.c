@@ -1,4 +1,4 @@
-/* As much of MicroPython's mp_fun_table as a native module of integer kernels calls. */
+/* As much of MicroPython's mp_fun_table as our native modules call. */
 #include "emulate.h"
 
 enum { HEAP_BYTES = 1 << 20, MAX_GLOBALS = 32 };
@@ -11,7 +11,7 @@ static struct {
 } globals[MAX_GLOBALS];
 static size_t n_globals;
 
-static const mp_obj_base_t none;
+static const mp_obj_base_t none, no, yes;
 static mp_obj_full_type_t types[9];
 
 void *allocate(size_t n) {
@@ -35,6 +35,10 @@ mp_obj_t find_global(const char *name) {
         }
     }
     end_with("the module did not store ", name);
+}
+
+bool is_true(mp_obj_t value) {
+    return value == (mp_obj_t)&yes;
 }
 
 static void not_here(void) {
@@ -90,6 +94,12 @@ static mp_obj_t obj_new_str(const char *data, size_t n) {
     return MP_OBJ_FROM_PTR(text);
 }
 
+static mp_obj_t obj_new_bytes(const byte *data, size_t n) {
+    mp_obj_t bytes = new_buffer(n, BYTEARRAY);
+    memcpy(items_of(bytes), data, n);
+    return bytes;
+}
+
 static void arg_check_num_sig(size_t n_args, size_t n_kw, uint32_t sig) {
     if (n_kw != 0 || n_args < sig >> 17 || n_args > (sig >> 1 & 0xffff)) {
         end_with("another number of arguments", "");
@@ -117,6 +127,8 @@ static bool get_buffer(mp_obj_t obj, mp_buffer_info_t *info, mp_uint_t flags) {
 #define TYPE(i) ((const mp_obj_type_t *)&types[i])
 static mp_fun_table_t filled = {
     .const_none = (mp_const_obj_t)&none,
+    .const_false = (mp_const_obj_t)&no,
+    .const_true = (mp_const_obj_t)&yes,
     .native_to_obj = native_to_obj,
     .swap_globals = swap_globals,
     .load_global = load_global,
@@ -129,6 +141,7 @@ static mp_fun_table_t filled = {
     .realloc_ = realloc_,
     .raise_msg = raise_msg,
     .obj_new_str = obj_new_str,
+    .obj_new_bytes = obj_new_bytes,
     .get_buffer = get_buffer,
     .type_type = TYPE(0),
     .type_str = TYPE(1),

@@ -176,6 +176,19 @@ def test_flash_that_reads_blank_for_a_while_is_not_formatted():
             assert flash.ops == 0, n_reads
 
 
+def test_flash_that_was_seen_with_content_is_not_formatted_when_it_reads_blank_later():
+    device = FailingReads(damage(used_image(), [0, 1]), 0, _read_ones)
+
+    def read_ones_from_now_on(_duration_ms):
+        device.n_reads = 1_000_000
+
+    try:
+        flash_mount.open_filesystem(device, read_ones_from_now_on)
+        raise AssertionError("formatted")
+    except flash_mount.NotBlank:
+        pass
+
+
 def test_power_cut_while_formatting():
     clean = PowerCutFlash(n_blocks=_N_BLOCKS)
     open_filesystem(clean)

@@ -181,7 +181,8 @@ def _copy_results(source: Path, target: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
+    # Two checkouts may keep the same image at the same time.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.copyfile(source, part)
     part.replace(target)
 

@@ -62,6 +62,8 @@ export class FakeBoard {
     this.hooks.push(hook);
   }
 
+  onDeep() {}
+
   boot(mcu) {
     this.hooks.forEach((hook) => hook(mcu));
   }

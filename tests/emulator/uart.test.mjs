@@ -145,3 +145,22 @@ test('bytes for a UART that is off are lost', () => {
   assert.equal(chip.read(DR), 3);
   assert.equal(chip.line.queued, 0);
 });
+
+test('a stopped clock holds what is being sent and loses what arrives', () => {
+  const chip = new Chip();
+  [1, 2].forEach((byte) => chip.write(DR, byte));
+  chip.line.send([3]);
+  chip.time.pass(BYTE_NANOS / 2);
+  chip.line.setStopped(true);
+  chip.bytes(10);
+  assert.deepEqual(chip.sent, []);
+  chip.line.setStopped(false);
+  chip.time.pass(BYTE_NANOS / 4);
+  assert.deepEqual(chip.sent, []);
+  chip.bytes(2);
+  assert.deepEqual(chip.sent.map(([byte]) => byte), [1, 2]);
+  assert.equal(chip.line.uart.rxFIFO.empty, true);
+  chip.line.send([4]);
+  chip.bytes(1);
+  assert.equal(chip.read(DR), 4);
+});

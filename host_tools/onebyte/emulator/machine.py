@@ -86,6 +86,11 @@ class Machine:
         return int(self._process.state["cycles"])
 
     @property
+    def asleep_ms(self) -> float:
+        """Emulated time since power-on in sleep that stops the clocks, as of the last call."""
+        return float(self._process.state["asleep"]) / 1e6
+
+    @property
     def resets(self) -> int:
         """How often the chip was reset since power-on."""
         return int(self._process.state["resets"])

@@ -46,6 +46,9 @@ export class Board {
     this.flash = new FlashChip(image, this);
     this.serial = new UsbSerial(engine.USBCDC);
     this.bootHooks = [];
+    this.deepHooks = [];
+    this.isDeep = false; // the clocks stop when the core sleeps
+    this.asleepNanos = 0; // slept so since power-on
     this.events = new Set();
     this.pacer = null;
     this.resets = 0;
@@ -107,6 +110,18 @@ export class Board {
   /** Call `hook(mcu, kept)` after each start; `kept` is what survived, null after power-on. */
   onBoot(hook) {
     this.bootHooks.push(hook);
+  }
+
+  /** Call `hook(isDeep)` when the clocks stop, or go on. */
+  onDeep(hook) {
+    this.deepHooks.push(hook);
+  }
+
+  setDeep(isDeep) {
+    if (isDeep !== this.isDeep) {
+      this.isDeep = isDeep;
+      this.deepHooks.forEach((hook) => hook(isDeep));
+    }
   }
 
   /** Reset the chip before its next instruction; `kept` is handed to the boot hooks. */
@@ -195,6 +210,9 @@ export class Board {
       return false;
     }
     clock.skip(skip);
+    if (this.isDeep) {
+      this.asleepNanos += skip;
+    }
     return true;
   }
 }

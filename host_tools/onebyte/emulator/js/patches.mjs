@@ -6,7 +6,8 @@
  *   memory             short ways first; what the chip refuses is a fault  memory.mjs
  *   interrupts         WFI under PRIMASK entered the handler at once       below
  *   flash              erase and program are ignored, no status            flash.mjs
- *   XIP control, SCR, ROSC, CHIP_RESET   registers that are not there      flash.mjs, resets.mjs
+ *   XIP control, SCR, SLEEP_EN1, ROSC,
+ *   CHIP_RESET         registers that are not there                        flash.mjs, resets.mjs
  *   watchdog           resets nothing, and goes off again without end      resets.mjs
  *   UART               no baud rate, and a TX interrupt that never ends    uart.mjs
  *   I2C                no time passes, no held line, no end by disabling   i2c_bus.mjs

@@ -8,6 +8,10 @@
 import { Registers } from './registers.mjs';
 
 const SCR = 0xd10;
+const SLEEPDEEP = 1 << 2;
+const SLEEP_EN1 = 0xac;
+const ALL_CLOCKS = 0x7fff;
+const UART_CLOCKS = 0x3c0;
 const CHIP_RESET = 0x08;
 const HAD_POR = 1 << 8;
 const HAD_RUN = 1 << 16;
@@ -48,19 +52,34 @@ class RingOscillator extends Registers {
   }
 }
 
-/** The package has no system control register; SLEEPDEEP is kept and changes nothing. */
-function addSystemControl(ppb) {
-  const read = ppb.readUint32.bind(ppb);
-  const write = ppb.writeUint32.bind(ppb);
-  let control = 0;
-  ppb.readUint32 = (offset) => (offset === SCR ? control : read(offset));
-  ppb.writeUint32 = (offset, value) => {
-    if (offset === SCR) {
-      control = value;
+/** Make a register of a peripheral that the package lacks; `changed` is called after each write. */
+function addRegister(peripheral, at, value, changed) {
+  const read = peripheral.readUint32.bind(peripheral);
+  const write = peripheral.writeUint32.bind(peripheral);
+  const register = { value };
+  peripheral.readUint32 = (offset) => (offset === at ? register.value : read(offset));
+  peripheral.writeUint32 = (offset, written) => {
+    if (offset === at) {
+      register.value = written >>> 0;
+      changed();
     } else {
-      write(offset, value);
+      write(offset, written);
     }
   };
+  return register;
+}
+
+/**
+ * The sleep in which clocks stop: that of SLEEPDEEP, which MicroPython never clears again, while
+ * SLEEP_EN1 leaves the UARTs out, which it does in `machine.lightsleep` alone.
+ */
+function addSleep(mcu, board) {
+  const changed = () => {
+    board.setDeep((control.value & SLEEPDEEP) !== 0 && (enabled.value & UART_CLOCKS) === 0);
+  };
+  const control = addRegister(mcu.ppb, SCR, 0, changed);
+  const enabled = addRegister(mcu.peripherals[0x40008], SLEEP_EN1, ALL_CLOCKS, changed);
+  changed();
 }
 
 function attachWatchdog(mcu, board, kept) {
@@ -88,7 +107,7 @@ export function attachResets(board, seed) {
     board.resetCause = kept === null ? HAD_POR : kept.pin ? HAD_RUN : kept.cause;
     mcu.peripherals[0x40060] = new RingOscillator(random);
     mcu.peripherals[0x40064] = new ChipReset(board.resetCause);
-    addSystemControl(mcu.ppb);
+    addSleep(mcu, board);
     attachWatchdog(mcu, board, kept);
   });
 }

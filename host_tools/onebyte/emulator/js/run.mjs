@@ -65,6 +65,7 @@ class Session {
       cycles: board.cycles,
       nanos: board.nowNanos(),
       resets: board.resets,
+      asleep: board.asleepNanos,
       dead: board.isDead,
       flash: board.flash.operations,
       cpu_s: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,

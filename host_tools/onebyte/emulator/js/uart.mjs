@@ -50,6 +50,8 @@ export class UartLine {
     this._waitingAt = 0;
     this._tx = [];
     this._shifting = -1;
+    this._isStopped = false;
+    this._leftNanos = 0; // of the byte that waits for the clock
     this._ifls = IFLS_AT_RESET;
     this._txAlarm = clock.createAlarm(() => this._sent());
     this._rxAlarm = clock.createAlarm(() => this._received());
@@ -79,6 +81,18 @@ export class UartLine {
   send(bytes) {
     for (const byte of bytes) this._waiting.push(byte);
     this._startReceiving();
+  }
+
+  /** The chip's clocks stop, or go on: what is being sent waits, what arrives is lost. */
+  setStopped(isStopped) {
+    this._isStopped = isStopped;
+    if (this._shifting < 0) return;
+    if (isStopped) {
+      this._leftNanos = Math.max(0, this._txAlarm.nanos - this.clock.nanos);
+      this._txAlarm.cancel();
+    } else {
+      this._txAlarm.schedule(this._leftNanos);
+    }
   }
 
   _replaceMethods() {
@@ -176,7 +190,7 @@ export class UartLine {
     const { uart } = this;
     this._rxBusy = false;
     const byte = this._next();
-    if (uart.enabled && uart.rxEnabled) {
+    if (uart.enabled && uart.rxEnabled && !this._isStopped) {
       uart.rxFIFO.push(byte);
       if (uart.rxFIFO.itemCount >= this._trigger(3)) uart.interruptStatus |= RX_INTERRUPT;
       this._armTimeout();
@@ -231,6 +245,7 @@ export class BoardUart {
       this._line = new UartLine(mcu.uart[number], board.clock);
       this._line.onByte = (byte) => this.onByte(byte);
     });
+    board.onDeep((isDeep) => this._line.setStopped(isDeep));
   }
 
   /** Bytes for the guest that are not in its FIFO yet. */

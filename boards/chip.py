@@ -43,9 +43,11 @@ class Clock:
         self._up_s = 0
         self._up_ms = 0
 
-    def go_on(self, up_s: int) -> None:
-        """Counts from so many seconds on: a deep sleep came between."""
-        self._up_s += up_s
+    def go_on(self, up_ms: int) -> None:
+        """Counts from so many milliseconds on: a deep sleep came between."""
+        self._last_ms = time.ticks_ms()
+        self._up_s = up_ms // 1000
+        self._up_ms = up_ms % 1000
 
     def read(self) -> None:
         """Takes the time of now; call it at least once in 12 days."""

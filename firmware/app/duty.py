@@ -14,6 +14,7 @@ _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 _SHORTEST_NAP_MS = 10  # below, falling asleep and waking takes longer
 _LONGEST_BOOT_MS = 10000
 _FEED_MS = 1000  # while a board without a light sleep waits
+_LEAVING_REST_MS = 20
 
 
 class Duty:
@@ -33,6 +34,7 @@ class Duty:
         senses: whether the source is read now.
         link_is_wanted: whether the link is to be open now.
         boot_ms: from the first tick of a boot until here; 0: not known.
+        started_ms: ticks of here.
         wakes: from sleep, since the epoch began.
     """
 
@@ -65,7 +67,7 @@ class Duty:
     def _begin(self, now_ms: int) -> None:
         # Where the ticks of a board begin.
         self.boot_ms = now_ms if now_ms < _LONGEST_BOOT_MS else 0
-        self._started_ms = self._woke_ms = self._link_ms = now_ms
+        self.started_ms = self._woke_ms = self._link_ms = now_ms
         if self.cause == power.WOKE:
             self._woke_ms -= self.boot_ms
         self._said_ms = now_ms
@@ -77,6 +79,8 @@ class Duty:
         self._pause_from_ms = now_ms
         self._judged = 0
         self._has_lasted = False
+        self._is_leaving = False  # the network was told, and may not have answered yet
+        self._phase = power.PHASE_ACTIVE
         self.senses = True
         self.link_is_wanted = self.mode == power.AWAKE
         self.wakes = 0
@@ -102,12 +106,14 @@ class Duty:
         Returns:
             The ticks of now.
         """
-        if not self._has_lasted and power.has_lasted((now_ms - self._started_ms) & _TICKS_MASK):
+        if not self._has_lasted and power.has_lasted((now_ms - self.started_ms) & _TICKS_MASK):
             self._has_lasted = True
             self.keeper.lasted()
         if self.mode == power.AWAKE:
             return now_ms
         self._watch_session(now_ms)
+        if self._is_leaving:
+            self._is_leaving = not self._node.has_left(now_ms)
         wants = self.link_is_wanted or self._wants_link(now_ms)
         if self.mode == power.NAPS:
             if wants and not self.link_is_wanted:
@@ -118,7 +124,9 @@ class Duty:
         action = power.next_action(awake_ms, self._budget_ms, left, wants)
         self.senses = action == power.SENSE
         if action == power.SLEEP:
-            return self._sleep(now_ms, awake_ms)
+            if self.link_is_wanted:
+                self._end_session(now_ms, False)
+            return now_ms if self._is_leaving else self._sleep(now_ms, awake_ms)
         if action == power.DELIVER and not self.link_is_wanted:
             self._begin_session(now_ms)
         return now_ms
@@ -131,6 +139,8 @@ class Duty:
             if self._is_done():
                 return 0
             left_ms = self._budget_ms - ((now_ms - self._link_ms) & _TICKS_MASK)
+        elif self._is_leaving:
+            return _LEAVING_REST_MS
         elif self._wants_link(now_ms):
             return 0 if self.mode == power.NAPS or not self.senses else self._awake_left_ms(now_ms)
         else:
@@ -141,18 +151,20 @@ class Duty:
 
     def nap(self, duration_ms: int) -> bool:
         """Sleeps lightly, if that is possible and worth it; returns whether it did."""
-        asleep = self.mode != power.AWAKE and self._can_nap and not self.link_is_wanted
-        if not asleep or duration_ms < _SHORTEST_NAP_MS:
+        is_linked = self.link_is_wanted or self._is_leaving
+        may_nap = self.mode != power.AWAKE and self._can_nap and not is_linked
+        if not may_nap or duration_ms < _SHORTEST_NAP_MS:
             return False
         self._light_sleep(duration_ms)
         return True
 
     def mark(self, network_is_up: bool, now_ms: int) -> None:
-        """Charges the time since the last mark to what the node was doing in it."""
+        """Charges the time since the last mark to what the node has been doing since then."""
         uses_network = self.link_is_wanted and self._has_network
         is_linking = uses_network and not network_is_up
         is_linked = uses_network and network_is_up
-        self.ledger.mark(power.phase(is_linking, is_linked, False), now_ms)
+        self.ledger.mark(self._phase, now_ms)
+        self._phase = power.phase(is_linking, is_linked or self._is_leaving, False)
 
     def _watch_session(self, now_ms: int) -> None:
         node = self._node
@@ -193,6 +205,7 @@ class Duty:
 
     def _begin_session(self, now_ms: int) -> None:
         self.link_is_wanted = True
+        self._is_leaving = False
         self._link_ms = now_ms
         self._n_failures = self._node.link_failures
         self._node.begin_session()
@@ -200,6 +213,7 @@ class Duty:
     def _end_session(self, now_ms: int, is_done: bool) -> None:
         self.link_is_wanted = False
         self._node.end_session(is_done)
+        self._is_leaving = not self._node.has_left(now_ms)
         self._failed_sessions = 0 if is_done else min(255, self._failed_sessions + 1)
         interval_s = self._interval_ms // 1000
         self._pause_ms = 1000 * power.link_pause_s(self._failed_sessions, interval_s, self._roll())
@@ -208,8 +222,6 @@ class Duty:
     def _sleep(self, now_ms: int, awake_ms: int) -> int:
         """Sleeps until the next wake; returns the ticks then. A deep sleep does not return."""
         node = self._node
-        if self.link_is_wanted:
-            self._end_session(now_ms, False)
         duration_ms = power.sleep_ms(self._interval_ms, awake_ms)
         node.pause()
         room = self.keeper.room if self.mode == power.CYCLE_DEEP else node.outbox.unsaved
@@ -228,7 +240,8 @@ class Duty:
         return now_ms
 
     def _light_sleep(self, duration_ms: int) -> None:
-        self.ledger.mark(power.PHASE_ACTIVE, self._clock.ticks_ms())
+        self.ledger.mark(self._phase, self._clock.ticks_ms())
+        self._phase = power.PHASE_ACTIVE
         if self._can_light:
             self._chip.light_sleep_ms(duration_ms)
         else:
@@ -257,7 +270,7 @@ class Duty:
     def _state(self, now_ms: int, duration_ms: int):
         """What the node goes on with after a deep sleep."""
         state = retained.State()
-        self.ledger.mark(power.PHASE_ACTIVE, now_ms)
+        self.ledger.mark(self._phase, now_ms)
         self._node.keep_into(state, now_ms, duration_ms)
         if not self._status_is_due:
             state.status_age_ms = _age(self._said_ms, now_ms, duration_ms)

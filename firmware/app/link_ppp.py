@@ -17,6 +17,7 @@ _STATUS_CONNECTING = 3
 _STATUS_CONNECTED = 4
 
 _CLOSING_MS = 8000  # PPP says goodbye twice, 3 s apart
+_LEAVING_MS = 500  # a peer that is there answers the first one
 _POLL_MS = 100
 _WATCH_MS = 1000
 
@@ -54,7 +55,7 @@ class LinkPpp:
                     self._failed(now_ms, "the peer has gone")
             elif self._state == _CONNECTING:
                 self._watch(now_ms)
-            elif not self._backoff.left_ms(now_ms) and self._is_closed(now_ms):
+            elif not self._backoff.left_ms(now_ms) and self._is_closed(now_ms, _CLOSING_MS):
                 self._ppp.connect()
                 self._enter(_CONNECTING, now_ms)
         except OSError as error:
@@ -77,6 +78,10 @@ class LinkPpp:
             self._enter(_DOWN, time.ticks_ms())
         self._backoff.reset()
 
+    def has_left(self, now_ms: int) -> bool:
+        """Whether the peer knows of the end that `close()` began, or does not answer."""
+        return self._is_closed(now_ms, _LEAVING_MS)
+
     def _watch(self, now_ms) -> None:
         status = self._ppp.status()
         if status == _STATUS_CONNECTED:
@@ -89,11 +94,11 @@ class LinkPpp:
         elif self._passed_ms(now_ms) >= self._deadline_ms:
             self._failed(now_ms, "no answer from the peer")
 
-    def _is_closed(self, now_ms) -> bool:
+    def _is_closed(self, now_ms, patience_ms) -> bool:
         """Whether the last session has ended, or has had time enough to."""
         if self._ppp.status() == _STATUS_INACTIVE:
             return True
-        return self._since_ms is None or self._passed_ms(now_ms) >= _CLOSING_MS
+        return self._since_ms is None or self._passed_ms(now_ms) >= patience_ms
 
     def _failed(self, now_ms, why) -> None:
         self.failures += 1

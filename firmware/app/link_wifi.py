@@ -115,6 +115,10 @@ class LinkWifi:
             self._state = _DOWN
         self._backoff.reset()
 
+    def has_left(self, _now_ms: int) -> bool:
+        """Whether `close()` has ended: always, since the radio is off at once."""
+        return True
+
     def _begin(self, now_ms) -> None:
         self._radio.start()
         if self._known is not None and self._network.fast_ms:

@@ -25,7 +25,7 @@ class Node:
             `statuses`, `connects`, `failures`, `refusals`, `last_error`, `close()`.
         link: None where the network is always there, else what brings it up: `step(now_ms)` says
             whether it is up, `rest_ms(now_ms)`, `doubt()`, `connects`, `failures`, `last_error`,
-            `close()`.
+            `close()`, `has_left(now_ms)`.
         roll: function without arguments, random, 0-255.
 
     Attributes:
@@ -258,6 +258,10 @@ class Node:
             self._link.close()
             self._link_is_up = False
 
+    def has_left(self, now_ms: int) -> bool:
+        """Whether the network knows that a session is over: who sleeps cannot say it any more."""
+        return self._link is None or self._link.has_left(now_ms)
+
     def unsaved_age_ms(self, now_ms: int) -> int:
         """Returns how long the oldest record in RAM may have waited."""
         return (now_ms - self._saved_ms) & _TICKS_MASK if self.outbox.unsaved else 0
@@ -309,7 +313,8 @@ class Node:
         self.outbox.go_on(counters)
         self._status.go_on(state.uptime_s * 1000 + state.uptime_ms + self.duty.boot_ms)
         if hasattr(self._clock, "go_on"):
-            self._clock.go_on(state.uptime_s)
+            self._status.tick(self._clock.ticks_ms())
+            self._clock.go_on(self._status.uptime_ms)
         self._saved_ms = (now_ms - min(state.unsaved_age_ms, _TICKS_MASK)) & _TICKS_MASK
         if state.model == self._model_crc:
             self._sensing.go_on(state, now_ms)

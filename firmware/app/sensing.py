@@ -219,6 +219,7 @@ class Sensing:
         if state.published != retained.NO_KEY and state.published_age_ms <= _TICKS_MASK:
             self._policy.last = state.published
             self._policy.published_ms = (now_ms - state.published_age_ms) & _TICKS_MASK
+        self.resume()  # a chip that starts at its first read counts a gap, which ends the votes
 
 
 class Refused:

@@ -61,7 +61,7 @@ class Status:
         self._sensing = sensing
         self._clock = clock
         self._duty = duty
-        self._last_ms = clock.ticks_ms()
+        self._last_ms = duty.started_ms  # proving the model takes its time
         self.uptime_ms = 0
 
     def tick(self, now_ms: int) -> None:

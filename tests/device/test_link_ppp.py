@@ -109,3 +109,18 @@ def test_close_hangs_up_once():
     assert line.said() == ["connect"]
     line.link.doubt()
     assert line.steps(1), "the peer itself says when it has gone"
+
+
+def test_it_has_left_when_the_peer_knows_or_does_not_answer():
+    line = Line()
+    assert line.link.has_left(line.now), "nothing was ever begun"
+    assert line.steps(3)
+    assert not line.link.has_left(line.now)
+    line.link.close()
+    assert line.link.has_left(line.now)
+    line.modem.closes = False
+    assert line.steps(3)
+    line.link.close()
+    line.link._since_ms = line.now  # the link takes the time of a clock that the test has not
+    assert not line.link.has_left(line.now + 400)
+    assert line.link.has_left(line.now + 500)

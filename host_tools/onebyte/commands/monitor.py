@@ -76,7 +76,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands every option over as a para
     prefix = discovery_prefix if home_assistant or forget_home_assistant else None
     wanted = Wanted(tenant, device, prefix, prometheus)
     if forget_home_assistant:
-        click.echo(f"removed from Home Assistant: {forget(settings, wanted)} devices")
+        click.echo(f"devices removed from Home Assistant: {forget(settings, wanted)}")
         return 0
     monitor = Monitor()
     deadline = None if timeout_s is None else time.monotonic() + timeout_s

@@ -177,7 +177,7 @@ def _status_availability(device: Device) -> list[Config]:
 
 def _decision_entities(device: Device, presence: str) -> dict[str, Config]:
     assert device.meta is not None
-    shared = {
+    shared: Config = {
         "state_topic": state_topic(device.tenant, device.name),
         "availability": [{"topic": presence}, *_status_availability(device)],
         "availability_mode": "all",
@@ -200,22 +200,28 @@ def _decision_entities(device: Device, presence: str) -> dict[str, Config]:
         key: _entity(device, key, "sensor", {**shared, **part}) for key, part in about.items()
     }
     if device.meta["encoding"] == "A":  # the other has no room for them
-        level = {
-            "name": "Confidence level",
-            "value_template": "{{ value_json.level }}",
-            "state_class": "measurement",
-            "icon": "mdi:gauge",
-        }
-        novel = "{{ value_json.novel if value_json.novel is none else value_json.novel | int }}"
-        novelty = {
-            "name": "Novelty",
-            "value_template": novel,
-            "payload_on": "1",
-            "payload_off": "0",
-        }
-        entities["level"] = _entity(device, "level", "sensor", {**shared, **level})
-        entities["novelty"] = _entity(device, "novelty", "binary_sensor", {**shared, **novelty})
+        entities |= _sureness_entities(device, shared)
     return entities
+
+
+def _sureness_entities(device: Device, shared: Config) -> dict[str, Config]:
+    level = {
+        "name": "Confidence level",
+        "value_template": "{{ value_json.level }}",
+        "state_class": "measurement",
+        "icon": "mdi:gauge",
+    }
+    novel = "{{ value_json.novel if value_json.novel is none else value_json.novel | int }}"
+    novelty = {
+        "name": "Novelty",
+        "value_template": novel,
+        "payload_on": "1",
+        "payload_off": "0",
+    }
+    return {
+        "level": _entity(device, "level", "sensor", {**shared, **level}),
+        "novelty": _entity(device, "novelty", "binary_sensor", {**shared, **novelty}),
+    }
 
 
 def _choice(name: str, key: str, choices: list[str]) -> Config:

@@ -24,11 +24,11 @@ from formats import model, result  # noqa: E402
 from onebyte import toolchain  # noqa: E402
 from onebyte.receiver.home_assistant import options  # noqa: E402
 from onebyte.simulation import demo  # noqa: E402
-from onebyte.simulation.broker import Broker  # noqa: E402
+from onebyte.simulation.broker import Broker, find_mosquitto  # noqa: E402
 from onebyte.simulation.device import Node, NodeOptions  # noqa: E402
 
 REAL = Path(__file__).with_name("real.py")
-DEVICE = "onebyte/home/ben"
+DEVICE = "onebyte/house/ben"
 NO_VALUE = ("unknown", "unavailable")
 PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
@@ -50,7 +50,7 @@ def play(python: str, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any
             try:
                 assert home.stdout.readline() == "ready\n", "Home Assistant did not start"
                 time.sleep(3)
-                options_ = NodeOptions(broker.host, broker.port, "home", "ben", 5)
+                options_ = NodeOptions(broker.host, broker.port, "house", "ben", 5)
                 recording = scene.script.recording
                 node = Node(folder, options_, scene.model_file, recording)
                 node.start()
@@ -95,6 +95,9 @@ def main() -> int:
     python = os.environ.get("HOMEASSISTANT_PYTHON")
     if not python:
         print("skip: HOMEASSISTANT_PYTHON names no interpreter with the homeassistant package")
+        return 0
+    if find_mosquitto() is None:
+        print("skip: mosquitto is not installed")
         return 0
     with tempfile.TemporaryDirectory() as folder:
         decisions, report, labels = play(python, Path(folder) / "node")

@@ -4,7 +4,8 @@ Runs in an interpreter that has the `homeassistant` package and paho-mqtt; run.p
 
     real.py PORT
 
-Says "ready" once it is connected and goes on until a line comes on stdin. The last line is {"states": {unique_id: state}, "devices": [...], "history": {unique_id: [state, ...]},
+Says "ready" once it is connected and goes on until a line comes on stdin. The last line is
+{"states": {unique_id: state}, "history": {unique_id: [state, ...]}, "devices": [...],
 "warnings": [...]}.
 """
 
@@ -24,6 +25,7 @@ from homeassistant.helpers import (
     entity,
     entity_registry,
     floor_registry,
+    frame,
     issue_registry,
     label_registry,
     restore_state,
@@ -51,6 +53,7 @@ async def start(folder: str, port: int) -> core.HomeAssistant:
     hass = core.HomeAssistant(folder)
     loader.async_setup(hass)
     entity.async_setup(hass)
+    frame.async_setup(hass)
     translation.async_setup(hass)
     template.async_setup(hass)
     hass.config_entries = config_entries.ConfigEntries(hass, {})

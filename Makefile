@@ -17,7 +17,8 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 test lint format natmod natmods micropython-unix firmware
-.PHONY: test-native test-ulab fuzz fuzz-long powercut powercut-full bench bench-rp2040 bench-xtensa clean
+.PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full
+.PHONY: bench bench-rp2040 bench-xtensa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +74,9 @@ test-native: $(DEMO_VENV)  ## Execute the native modules of every chip and compa
 
 test-ulab: $(DEMO_VENV)  ## Compare ulab's spectrum with the exact one, on MICROPYTHON=... and here
 	@$(BIN)/python tests/ulab/run.py
+
+test-home-assistant: $(DEV_VENV)  ## Compare Home Assistant's own states, on HOMEASSISTANT_PYTHON=..., with the decisions
+	@$(BIN)/python tests/home_assistant/run.py
 
 fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a planted bug must show), noise to MQTT
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)

@@ -12,6 +12,7 @@ import click
 from onebyte.errors import UserError
 
 PASSWORD_VARIABLE = "ONEBYTE_PASSWORD"
+_LOOPBACK = "127.0.0.1"
 _PORT = 1883
 _TLS_PORT = 8883
 _MAX_PORT = 65535
@@ -41,6 +42,25 @@ class BrokerAddress(click.ParamType[tuple[str, int | None]]):
         if not host or any(c.isspace() or c == "/" for c in host):
             self.fail(f"{text!r} is not a host or host:port", param, ctx)
         return host, int(port) if port else None
+
+
+class ListenAddress(click.ParamType[tuple[str, int]]):
+    """`port`, `host:port` or `[ipv6]:port` to listen on; without a host this machine alone."""
+
+    name = "[host:]port"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        host, port = BrokerAddress().convert(
+            text if ":" in text else f"{_LOOPBACK}:{text}", param, ctx
+        )
+        if port is None:
+            self.fail(f"{text!r} is not a port or host:port", param, ctx)
+        return host, port
 
 
 class TopicName(click.ParamType[str]):

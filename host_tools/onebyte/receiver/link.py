@@ -18,6 +18,8 @@ from onebyte.errors import UserError
 
 _ANSWER_S = 10.0
 _KEEPALIVE_S = 30
+_GOODBYE_S = 5.0
+_ONLINE, _OFFLINE = b"online", b"offline"
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,19 @@ class Link:
     Args:
         settings: the broker.
         topics: filters to subscribe to, QoS 1, again after every reconnect.
+        presence: topic on which the broker says, retained, whether we are "online" or "offline".
 
     Raises:
         UserError: from `open()`, when the first connect fails for whatever reason.
     """
 
-    def __init__(self, settings: BrokerSettings, topics: Sequence[str]) -> None:
+    def __init__(
+        self, settings: BrokerSettings, topics: Sequence[str], presence: str | None = None
+    ) -> None:
         self.settings = settings
         self.n_connects = 0
         self._topics = topics
+        self._presence = presence
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._answered = threading.Event()
         self._refusal: str | None = None
@@ -81,6 +87,8 @@ class Link:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(1, 30)
+        if presence is not None:
+            self._client.will_set(presence, _OFFLINE, qos=1, retain=True)
         if settings.user is not None:
             self._client.username_pw_set(settings.user, settings.password)
         if settings.tls or settings.tls_ca is not None:
@@ -105,6 +113,9 @@ class Link:
 
     def close(self) -> None:
         """Disconnect. May be called twice."""
+        if self._presence is not None and self._client.is_connected():
+            # A disconnect drops the last will.
+            self.publish(self._presence, _OFFLINE, retain=True, wait_s=_GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -146,6 +157,8 @@ class Link:
             self._answered.set()
             return
         self.n_connects += 1
+        if self._presence is not None:
+            client.publish(self._presence, _ONLINE, qos=1, retain=True)
         client.subscribe([(topic, 1) for topic in self._topics])
 
     def _on_subscribe(self, client: mqtt.Client, data: Any, mid: int, codes: Any, _: Any) -> None:

@@ -52,7 +52,7 @@ ALLOWED = {
     "host_tools/onebyte/commands/*.py": {"formats", "onebyte"},
     "host_tools/onebyte/cli.py": {"formats.errors", "onebyte.commands", *BASE},
     "host_tools/onebyte/arguments.py": {"onebyte.receiver", *BASE},
-    "host_tools/onebyte/*.py": {"formats", "onebyte.inspect", *BASE},
+    "host_tools/onebyte/*.py": {"formats", "onebyte.inspect", "onebyte.inspect_signed", *BASE},
 }
 
 # The hardware's modules and the only files that may touch them.

@@ -13,7 +13,7 @@ from ota import slot_changes, slots
 
 # Walked are all worlds with so many releases, slots that rot and records that are lost. The larger
 # walks take MicroPython a minute and find nothing else; tests/host has the largest.
-WALKS = ((2, 1, 1),)
+WALKS = ((2, 1, 1), (3, 0, 0))
 if sys.implementation.name != "micropython":
     WALKS += ((3, 1, 0), (3, 0, 1))
 

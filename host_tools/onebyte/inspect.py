@@ -1,12 +1,13 @@
-"""What stands in a model file or a recording, as plain values that JSON can hold."""
+"""What stands in a file of ours, as plain values that JSON can hold."""
 
 import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from formats import errors, features_table, model, recording, result, trees
+from formats import errors, features_table, model, recording, result, signed, trees
 from formats.errors import OnebyteError
+from onebyte import inspect_signed
 from onebyte.errors import UserError
 
 __all__ = ["facts", "model_facts", "recording_facts"]
@@ -26,25 +27,31 @@ _FULL_SCALE = 32768
 _NEVER = 65535
 
 _DAMAGED = "copy or download the file again"
-_OTHER_KIND = "give a model file (.obm) or a recording (.obr)"
+_OTHER_KIND = "give a model file (.obm) or a recording (.obr), a manifest or a root document"
 _OTHER_VERSION = "it was made for another version of onebyte: update onebyte or train again"
 _ADVICE = {
     errors.TOO_SHORT: _DAMAGED,
     errors.SIZE: _DAMAGED,
     errors.CRC: _DAMAGED,
     errors.RECORDING_SIZE: _DAMAGED,
+    errors.SIGNED_SIZE: _DAMAGED,
+    errors.MANIFEST_SIZE: _DAMAGED,
+    errors.ROOT_SIZE: _DAMAGED,
     errors.MAGIC: _OTHER_KIND,
     errors.RECORDING_MAGIC: _OTHER_KIND,
     errors.VERSION: _OTHER_VERSION,
     errors.KERNEL_VERSION: _OTHER_VERSION,
     errors.SECTION_UNKNOWN: _OTHER_VERSION,
     errors.RECORDING_VERSION: _OTHER_VERSION,
+    errors.SIGNED_VERSION: _OTHER_VERSION,
+    errors.MANIFEST_VERSION: _OTHER_VERSION,
+    errors.ROOT_VERSION: _OTHER_VERSION,
 }
 _WRONG_CONTENT = "its content contradicts docs/SPEC.md: make it again"
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """Return what stands in the file; `kind` is "model" or "recording".
+    """Return what stands in the file; `kind` says which it is.
 
     Raises:
         UserError: The file cannot be read, or is refused; names the reason and what to do.
@@ -52,6 +59,8 @@ def facts(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > model.MAX_BYTES or _starts_with(path, recording.MAGIC):
             found = recording_facts(path)
+        elif _starts_with(path, signed.MAGIC):
+            found = inspect_signed.facts(path.read_bytes())
         else:
             found = model_facts(path.read_bytes())
     except OSError as error:

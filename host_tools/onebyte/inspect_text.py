@@ -19,6 +19,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         _show_recording(found, console)
     elif found["kind"] == "native module":
         _show_native_module(found, console)
+    elif found["kind"] in ("manifest", "root document"):
+        _show_signed(found, console)
     else:
         _show_model(found, console)
 
@@ -43,6 +45,28 @@ def _show_native_module(found: dict[str, Any], console: Console) -> None:
         f"Code {found['text_bytes']} bytes, constants {found['rodata_bytes']}, "
         f"zeroed memory {found['bss_bytes']}"
     )
+
+
+def _show_signed(found: dict[str, Any], console: Console) -> None:
+    """Print a manifest or a root document: a line for each value, then its tables."""
+    console.print(f"[bold]{escape(found['file'])}[/bold]: {found['kind']}, {found['bytes']} bytes")
+    console.print("[bold]Signatures were not verified[/bold]: nobody says yet who made this file")
+    for name, value in found.items():
+        if name in ("file", "kind", "bytes"):
+            continue
+        if isinstance(value, list):
+            console.print(_entry_table(name, value))
+        else:
+            console.print(f"{name}: {escape(str(value))}")
+
+
+def _entry_table(title: str, entries: list[dict[str, Any]]) -> Table:
+    table = Table(*(entries[0] if entries else ()), title=title, box=box.SIMPLE)
+    for entry in entries:
+        # Hashes and keys would leave no room for the names; --json has them whole.
+        texts = [str(value) for value in entry.values()]
+        table.add_row(*(escape(t if len(t) < 64 else t[:12] + "...") for t in texts))
+    return table
 
 
 def _show_model(found: dict[str, Any], console: Console) -> None:

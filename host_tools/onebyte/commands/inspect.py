@@ -1,4 +1,4 @@
-"""`onebyte inspect`: everything in a model file, a recording or a native module, in words."""
+"""`onebyte inspect`: everything in a file of ours or a native module, in words."""
 
 import json
 from dataclasses import asdict
@@ -12,8 +12,10 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what stands in a model, recording or native module.
+    """Say what stands in a model, recording, release or module.
 
+    A module is a .mpy file with native code.
+    A release is a signed manifest or root document; its signatures are shown, not verified.
     A file that is refused gives one line with the reason and exit code 2.
 
     \b

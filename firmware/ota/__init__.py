@@ -1,0 +1,1 @@
+"""Updates over the air: what a node trusts, and which slot it runs."""

@@ -57,6 +57,8 @@ INFO = (
     "boot_to_decision",
     "native_call",
     "call_decision",
+    "call_predict",
+    "call_predict_natmod",
     "window_to_byte_natmod",
     "gc_pause",
     "heap_in_use",
@@ -187,7 +189,6 @@ def ratios_of(figures: dict[str, int], short: bool) -> dict[str, float]:
     }
     if not short:
         pairs["window_vs_micropython"] = ("window_micropython", "window_to_byte")
-        pairs["predict_vs_viper"] = ("predict_viper", "call_predict")
         for kind in forests.LEAF_BITS:
             for forest, flag in (("digits", "Os"), ("exercise", "O2"), ("exercise", "Os")):
                 end = f"{forest}_{kind}_{flag}"

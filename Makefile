@@ -86,11 +86,13 @@ fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a plant
 fuzz-long:  ## The same for 20 million models: about half an hour
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000
 
-powercut: $(DEMO_VENV)  ## Cut the power at every write and erase of the outbox's life
+powercut: $(DEMO_VENV)  ## Cut the power at every write of the outbox's life, and between deep sleeps
 	$(BIN)/python tests/powercut/run.py
+	$(BIN)/micropython tests/powercut/sleep_lives.py 20
 
 powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
 	$(BIN)/python tests/powercut/run.py 160
+	$(BIN)/micropython tests/powercut/sleep_lives.py 400
 
 bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain MicroPython
 	@$(MAKE) --no-print-directory natmod

@@ -49,6 +49,11 @@ class LazyLink(Link):
     """A broker whose confirmation gets lost now and then."""
 
     random = Random(1)
+    answers_after_ms = 1000
+
+    def rest_ms(self, now_ms):
+        """How long the next answer takes."""
+        return self.answers_after_ms
 
     def step(self, now_ms):
         """Deliver, and forget the confirmation sometimes."""
@@ -105,6 +110,7 @@ class Life:
     def __init__(self, seed):
         self.random = Random(seed)
         LazyLink.random = self.random
+        LazyLink.answers_after_ms = 1000
         max_bytes = (1952, 12)[seed % 2]
         self.world = World(memory=Memory(max_bytes), link=LazyLink, **SETTINGS)
         flash = PowerCutFlash(n_blocks=_BLOCKS, block_bytes=_BLOCK_BYTES)
@@ -230,6 +236,9 @@ class Life:
 
     def _deliver_all(self):
         self.world.online = True
+        # What a session leaves of a segment is sent anew in the next one, so a whole segment has to
+        # fit into the budget before a backlog shrinks.
+        LazyLink.answers_after_ms = 100
         for _ in range(30):
             made = self._boot()
             made.duty._pause_ms = 0

@@ -236,7 +236,7 @@ class Life:
 
     def _deliver_all(self):
         self.world.online = True
-        # What a session leaves of a segment is sent anew in the next one, so a whole segment has to
+        # What a session leaves of a segment is sent anew in the next one: a whole segment has to
         # fit into the budget before a backlog shrinks.
         LazyLink.answers_after_ms = 100
         for _ in range(30):

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -148,7 +149,9 @@ def test_core_for_armv6m_knows_no_thumb_2() -> None:
         ).returncode
         for arch in ("armv6m", "armv7emsp")
     }
-    assert status == {"armv6m": 1, "armv7emsp": -4}  # "the input ends too early"; SIGILL
+    assert status["armv6m"] == 1  # "the input ends too early"
+    # Halves of Thumb-2's instructions are illegal, or read as others that lead astray.
+    assert status["armv7emsp"] in (-signal.SIGILL, -signal.SIGSEGV)
 
 
 def test_loader_refuses_another_architecture() -> None:

@@ -1,6 +1,6 @@
 """The bit tests of armv6m run the assembly of the Cortex-M0+: an error in it is found."""
 
-import importlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -45,7 +45,12 @@ def run(request: pytest.FixtureRequest):
             pytest.skip(f"{tool} is not installed")
     sys.path.insert(0, str(EMULATE))
     request.addfinalizer(lambda: sys.path.remove(str(EMULATE)))
-    return importlib.import_module("run")
+    # By its file: other tests import a program of the same name.
+    spec = importlib.util.spec_from_file_location("emulate_run", EMULATE / "run.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")

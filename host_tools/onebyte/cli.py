@@ -15,6 +15,11 @@ from onebyte.errors import UserError
 _USER_ERROR = 2
 _INTERRUPTED = 130
 
+# Columns of the list of commands.
+_HEAD = 9
+_NAME = 12
+_CELL = 36
+
 
 class LazyGroup(click.Group):
     """A group whose commands are the modules of `onebyte.commands`, each with a `command`."""
@@ -28,6 +33,22 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"onebyte.commands.{cmd_name.replace('-', '_')}")
         return module.command  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write two commands a line, by group: a list of one a line is longer than a screen."""
+        known = self.list_commands(ctx)
+        formatter.write("\n")
+        for group, names in onebyte.commands.GROUPS.items():
+            cells = [self._cell(ctx, name) for name in names if name in known]
+            for i in range(0, len(cells), 2):
+                head = "" if i else group
+                row = "".join(cell.ljust(_CELL) for cell in cells[i : i + 2])
+                formatter.write(f"{head:{_HEAD}}{row}".rstrip() + "\n")
+
+    def _cell(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        text = command.get_short_help_str(_CELL - _NAME - 1) if command else ""
+        return f"{name:{_NAME}}{text}"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

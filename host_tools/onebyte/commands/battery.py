@@ -23,7 +23,7 @@ class _Number(click.FloatRange):
 _POSITIVE = _Number(0, min_open=True)
 
 
-@click.command()
+@click.command(short_help="how long it lasts")
 @click.option("--board", required=True, help="A board with figures, such as esp32_s3.")
 @click.option(
     "--recipe",

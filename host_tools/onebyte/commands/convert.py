@@ -7,7 +7,7 @@ import click
 from onebyte.errors import UserError
 
 
-@click.command()
+@click.command(short_help="emlearn CSV to a model")
 @click.argument("base", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))

@@ -8,7 +8,7 @@ _DEFAULT_MODEL = Path("models/exercise")
 _DEFAULT_SPEED = 30
 
 
-@click.command()
+@click.command(short_help="on this machine")
 @click.option(
     "--model",
     "model_folder",

@@ -9,7 +9,7 @@ _FIRMWARE = Path("dist/firmware/pico_ppp.uf2")
 _DEFAULT_SECONDS = 130.0
 
 
-@click.command()
+@click.command(short_help="on an emulated Pico")
 @click.option(
     "--model",
     "model_folder",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onebyte.training.train import FeatureTable
 
 
-@click.command()
+@click.command(short_help="held-out figures again")
 @recipe_argument
 @jobs_option
 @click.option("--seeds", type=click.IntRange(min=2), help="Also show seeds 1 to N of the recipe.")

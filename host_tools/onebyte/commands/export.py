@@ -7,7 +7,7 @@ import click
 from onebyte.errors import UserError
 
 
-@click.command()
+@click.command(short_help="a replay, or a CSV")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--csv", is_flag=True, help="Write the trees of model.obm as emlearn's CSV.")

@@ -14,7 +14,7 @@ _MIB = 1024 * 1024
 _BAUDS = ["115200", "230400", "460800", "921600"]
 
 
-@click.command()
+@click.command(short_help="write an image")
 @click.argument("image", required=False, type=click.Path(path_type=Path))
 @click.option("--port", "ports", multiple=True, help="Port of an ESP32-S3; may be repeated.")
 @click.option(

@@ -17,7 +17,7 @@ from onebyte.receiver.outputs import Outputs, Wanted, forget
 _POLL_S = 0.2
 
 
-@click.command()
+@click.command(short_help="decisions, live")
 @broker_options
 @click.option("--tenant", type=TopicName(), help="Only this tenant's devices.")
 @click.option("--device", type=TopicName(), help="Only this device.")

@@ -8,7 +8,7 @@ from onebyte.arguments import jobs_option, recipe_argument
 from onebyte.training.progress import folds_bar
 
 
-@click.command()
+@click.command(short_help="size against figures")
 @recipe_argument
 @jobs_option
 @click.option(

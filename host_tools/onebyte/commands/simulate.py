@@ -11,7 +11,7 @@ _DEFAULT_MODEL = Path("models/exercise")
 _DEFAULT_PORT = 1883
 
 
-@click.command()
+@click.command(short_help="many nodes, checked")
 @click.option(
     "-n", "--nodes", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
 )

@@ -8,7 +8,7 @@ from onebyte.arguments import jobs_option, recipe_argument
 from onebyte.training.progress import folds_bar
 
 
-@click.command()
+@click.command(short_help="recordings to a model")
 @recipe_argument
 @jobs_option
 @click.option(

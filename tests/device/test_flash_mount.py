@@ -2,7 +2,7 @@
 
 import sys
 
-from power_cut_flash import BITS, KINDS, PowerCutFlash
+from nor_flash import KINDS, TORN, NorFlash
 
 sys.path.append(__file__.rsplit("/", 3)[0] + "/boards/rp2040_boot")
 
@@ -14,7 +14,7 @@ _BLOCK_BYTES = 4096
 _TEXT = b"config" * 1000
 
 
-class FailingReads(PowerCutFlash):
+class FailingReads(NorFlash):
     """A flash of which every read of the first `n_reads` fails in the way that `fail` does."""
 
     def __init__(self, image, n_reads, fail):
@@ -62,7 +62,7 @@ def open_filesystem(device):
 
 def used_image():
     """Returns a flash with a filesystem that holds a file."""
-    flash = PowerCutFlash(n_blocks=_N_BLOCKS)
+    flash = NorFlash(n_blocks=_N_BLOCKS)
     filesystem = open_filesystem(flash)
     with filesystem.open("config.json", "wb") as file:
         file.write(_TEXT)
@@ -96,16 +96,16 @@ def refused(device):
 
 
 def test_blank_flash_is_formatted_once():
-    flash = PowerCutFlash(n_blocks=_N_BLOCKS)
+    flash = NorFlash(n_blocks=_N_BLOCKS)
     assert list(open_filesystem(flash).ilistdir("/")) == []
     assert flash.ops
-    again = PowerCutFlash(flash.image)
+    again = NorFlash(flash.image)
     open_filesystem(again)
     assert again.ops == 0
 
 
 def test_filesystem_is_mounted_without_a_write():
-    flash = PowerCutFlash(used_image())
+    flash = NorFlash(used_image())
     pauses = Pauses()
     assert read_file(flash_mount.open_filesystem(flash, pauses.sleep_ms)) == _TEXT
     assert flash.ops == 0
@@ -116,7 +116,7 @@ def test_one_damaged_superblock_is_no_reason_to_format():
     for value in (0, 0x55, 0xFF):
         n_read = 0
         for block in (0, 1):
-            flash = PowerCutFlash(damage(used_image(), [block], value=value))
+            flash = NorFlash(damage(used_image(), [block], value=value))
             filesystem = open_filesystem(flash)
             assert flash.ops == 0
             # One of the two is from before the file was written.
@@ -130,22 +130,22 @@ def test_two_damaged_superblocks_are_left_as_they_are():
     image = used_image()
     for value in (0, 0x55):
         for n_bytes in (_BLOCK_BYTES, 256):
-            assert refused(PowerCutFlash(damage(image, [0, 1], n_bytes, value)))
+            assert refused(NorFlash(damage(image, [0, 1], n_bytes, value)))
     # One erased, the other damaged: something was there.
-    assert refused(PowerCutFlash(damage(damage(image, [0], value=0xFF), [1])))
+    assert refused(NorFlash(damage(damage(image, [0], value=0xFF), [1])))
 
 
 def test_one_byte_is_enough_not_to_be_blank():
     for position in (0, 255, 4095, 4096, 8191):
         image = bytearray(b"\xff" * (_N_BLOCKS * _BLOCK_BYTES))
         image[position] = 0xFE
-        assert refused(PowerCutFlash(image)), position
+        assert refused(NorFlash(image)), position
 
 
 def test_another_filesystem_is_left_as_it_is():
     image = bytearray(b"\xff" * (_N_BLOCKS * _BLOCK_BYTES))
     image[:11] = b"\xeb\x3c\x90MSDOS5.0"
-    assert refused(PowerCutFlash(image))
+    assert refused(NorFlash(image))
 
 
 def test_passing_read_errors_are_waited_for():
@@ -190,17 +190,17 @@ def test_flash_that_was_seen_with_content_is_not_formatted_when_it_reads_blank_l
 
 
 def test_power_cut_while_formatting():
-    clean = PowerCutFlash(n_blocks=_N_BLOCKS)
+    clean = NorFlash(n_blocks=_N_BLOCKS)
     open_filesystem(clean)
     for cut in range(clean.ops):
         for kind in KINDS:
             try:
-                flash = PowerCutFlash(n_blocks=_N_BLOCKS, cut=cut, kind=kind)
+                flash = NorFlash(n_blocks=_N_BLOCKS, cut=cut, kind=kind)
                 open_filesystem(flash)
             except OSError:
                 pass
-            after = PowerCutFlash(flash.image)
-            if (cut, kind) == (1, BITS):
+            after = NorFlash(flash.image)
+            if (cut, kind) == (1, TORN):
                 # The page that makes it a filesystem is half written: a person has to decide.
                 assert refused(after)
             else:
@@ -209,8 +209,8 @@ def test_power_cut_while_formatting():
 
 def test_what_is_wrong_is_said():
     damaged = damage(used_image(), [0, 1])
-    problem = flash_mount.mount(PowerCutFlash(damaged))
+    problem = flash_mount.mount(NorFlash(damaged))
     assert problem.startswith("not blank, left as it is: "), problem
     assert len(problem) < 100  # the serial port keeps 256 bytes until it is opened
-    problem = flash_mount.mount(PowerCutFlash(n_blocks=_N_BLOCKS, cut=0))
+    problem = flash_mount.mount(NorFlash(n_blocks=_N_BLOCKS, cut=0))
     assert problem.startswith("blank, but formatting failed: "), problem

@@ -3,7 +3,7 @@
 import micropython
 import vfs
 from check import Random, raises_kind
-from power_cut_flash import KINDS, PowerCutFlash, apply
+from nor_flash import KINDS, NorFlash, apply
 
 from app import epoch
 from app.outbox import Outbox
@@ -14,7 +14,7 @@ _FOLDER = "/q"
 
 
 def _filesystem(n_blocks=64):
-    flash = PowerCutFlash(n_blocks=n_blocks, block_bytes=512)
+    flash = NorFlash(n_blocks=n_blocks, block_bytes=512)
     vfs.VfsLfs2.mkfs(flash)
     return vfs.VfsLfs2(flash)
 
@@ -390,10 +390,10 @@ def test_garbage_in_the_folder_is_left_alone():
 
 
 def test_dead_flash_leaves_the_ram():
-    flash = PowerCutFlash(n_blocks=32, block_bytes=512)
+    flash = NorFlash(n_blocks=32, block_bytes=512)
     vfs.VfsLfs2.mkfs(flash)
     for drop_newest in (False, True):
-        files = vfs.VfsLfs2(PowerCutFlash(flash.image, block_bytes=512, cut=0))
+        files = vfs.VfsLfs2(NorFlash(flash.image, block_bytes=512, cut=0))
         outbox = _outbox(files, 100, 4, 3, drop_newest)
         _append(outbox, 10)
         assert (outbox.queued(), outbox.dropped, outbox.unsaved) == (4, 6, 4)
@@ -421,21 +421,21 @@ def test_nothing_raises_after_the_cut_and_the_image_is_the_one_predicted():
                 outbox.acked(batch[-1][0], batch[-1][3])
         outbox.flush()
 
-    blank = PowerCutFlash(n_blocks=32, block_bytes=512)
+    blank = NorFlash(n_blocks=32, block_bytes=512)
     vfs.VfsLfs2.mkfs(blank)
 
-    def watch(flash, offset, content):
+    def watch(flash, operation):
         images.append({})
         for kind in KINDS:
             image = bytearray(flash.image)
-            apply(image, offset, content, kind, flash.ops)
+            apply(image, operation, kind, flash.ops)
             images[-1][kind] = crc32(image)
 
-    life(PowerCutFlash(blank.image, block_bytes=512, watch=watch))
+    life(NorFlash(blank.image, block_bytes=512, watch=watch))
     assert len(images) > 30, len(images)
     for cut in range(len(images)):
         for kind in KINDS:
-            flash = PowerCutFlash(blank.image, block_bytes=512, cut=cut, kind=kind)
+            flash = NorFlash(blank.image, block_bytes=512, cut=cut, kind=kind)
             life(flash)
             assert flash.dead
             assert crc32(flash.image) == images[cut][kind], (cut, kind)

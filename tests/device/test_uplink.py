@@ -4,7 +4,7 @@ import vfs
 from check import Random
 from fake_broker import BrokerNet
 from fake_net import Clock
-from power_cut_flash import PowerCutFlash
+from nor_flash import NorFlash
 
 from app.outbox import Outbox
 from app.uplink import Identity, Pace, Uplink
@@ -24,7 +24,7 @@ class Node:
     def __init__(self, pace=PACE):
         self.clock = Clock()
         self.net = BrokerNet(self.clock)
-        flash = PowerCutFlash(n_blocks=64, block_bytes=512)
+        flash = NorFlash(n_blocks=64, block_bytes=512)
         vfs.VfsLfs2.mkfs(flash)
         self.files = vfs.VfsLfs2(flash)
         self.pauses = []

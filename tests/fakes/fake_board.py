@@ -4,7 +4,7 @@ from array import array
 
 import fake_net
 import vfs
-from power_cut_flash import PowerCutFlash
+from nor_flash import NorFlash
 
 from app import config, node
 
@@ -94,7 +94,7 @@ class Board:
         self.clock = Clock()
         self.source = source
         self.kernels = kernels
-        self._flash = PowerCutFlash(n_blocks=64, block_bytes=512)
+        self._flash = NorFlash(n_blocks=64, block_bytes=512)
         self.files = files or _format(self._flash)
         self.power = None
         self.retained = None
@@ -116,7 +116,7 @@ class Board:
 
 def new_filesystem():
     """Return an empty LittleFS in RAM."""
-    return _format(PowerCutFlash(n_blocks=64, block_bytes=512))
+    return _format(NorFlash(n_blocks=64, block_bytes=512))
 
 
 def _format(flash):

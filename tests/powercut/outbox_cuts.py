@@ -2,7 +2,7 @@
 
     micropython tests/powercut/outbox_cuts.py [lives] [planted bug]
 
-Power dies in the middle of an operation in four ways (see `power_cut_flash`); then the image is
+Power dies in the middle of an operation in four ways (see `nor_flash`); then the image is
 mounted anew, the outbox recovers, and an oracle judges what it offers. Every few cuts the recovery
 is cut in turn, at each of its own writes. Afterwards the outbox has to work on. Since nothing
 reaches the flash after a cut, one life serves all of its cuts: each is played on a copy.
@@ -19,8 +19,8 @@ sys.path[:] = [
 
 import vfs  # noqa: E402
 from check import Random  # noqa: E402
+from nor_flash import KINDS, NorFlash, apply  # noqa: E402
 from oracle import Oracle  # noqa: E402
-from power_cut_flash import KINDS, PowerCutFlash, apply  # noqa: E402
 
 from app.outbox import Outbox  # noqa: E402
 
@@ -49,13 +49,13 @@ class Cuts:
     def live(self, seed):
         """Lives one random life and cuts it everywhere."""
         random = Random(seed)
-        flash = PowerCutFlash(n_blocks=self._geometry[1], block_bytes=self._geometry[0])
+        flash = NorFlash(n_blocks=self._geometry[1], block_bytes=self._geometry[0])
         vfs.VfsLfs2.mkfs(flash, readsize=self._geometry[2], progsize=self._geometry[2])
         image = bytes(flash.image)
         outbox = None
         for _ in range(_ACTIONS):
             if outbox is None or random.below(12) == 0:
-                flash = PowerCutFlash(image, block_bytes=self._geometry[0], watch=self._cut)
+                flash = NorFlash(image, block_bytes=self._geometry[0], watch=self._cut)
                 image = flash.image
                 outbox = self._boot(flash)
                 self._oracle.booted(outbox.epoch, self._read_all(image))
@@ -89,25 +89,25 @@ class Cuts:
             self.events["rewound"] += again
         assert outbox.queued() == self._oracle.waiting()
 
-    def _cut(self, flash, offset, content):
+    def _cut(self, flash, operation):
         for kind in KINDS:
             self.cuts += 1
             image = bytearray(flash.image)
-            apply(image, offset, content, kind, self.cuts)
+            apply(image, operation, kind, self.cuts)
             if self.cuts % _NEST_EVERY == 0:
                 self._recover(bytearray(image), self._cut_recovery)
             self._recover(image, None)
 
-    def _cut_recovery(self, flash, offset, content):
+    def _cut_recovery(self, flash, operation):
         for kind in KINDS:
             self.cuts += 1
             image = bytearray(flash.image)
-            apply(image, offset, content, kind, self.cuts)
+            apply(image, operation, kind, self.cuts)
             self._recover(image, None)
 
     def _recover(self, image, watch):
         try:
-            flash = PowerCutFlash(image, block_bytes=self._geometry[0], watch=watch)
+            flash = NorFlash(image, block_bytes=self._geometry[0], watch=watch)
             outbox = self._boot(flash)
             if watch:
                 return
@@ -137,7 +137,7 @@ class Cuts:
             outbox.append(i, 0, 5, 6)
         if not outbox.flush():
             return "cannot write"
-        again = self._boot(PowerCutFlash(flash.image, block_bytes=self._geometry[0]))
+        again = self._boot(NorFlash(flash.image, block_bytes=self._geometry[0]))
         if again.epoch <= outbox.epoch:
             return "epoch %d after %d" % (again.epoch, outbox.epoch)
         if _drain(again) != made:
@@ -145,7 +145,7 @@ class Cuts:
         return None
 
     def _read_all(self, image):
-        flash = PowerCutFlash(bytes(image), block_bytes=self._geometry[0])
+        flash = NorFlash(bytes(image), block_bytes=self._geometry[0])
         return _drain(self._boot(flash))
 
     def _boot(self, flash):

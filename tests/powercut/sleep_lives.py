@@ -22,7 +22,7 @@ import vfs  # noqa: E402
 from check import Random  # noqa: E402
 from duty_node import SPREADS, Link, World, turn  # noqa: E402
 from fake_power import DeepSleep, Memory  # noqa: E402
-from power_cut_flash import KINDS, PowerCutFlash  # noqa: E402
+from nor_flash import KINDS, NorFlash  # noqa: E402
 
 from app import epoch as boot  # noqa: E402
 from app.kept_outbox import KeptOutbox  # noqa: E402
@@ -113,7 +113,7 @@ class Life:
         LazyLink.answers_after_ms = 1000
         max_bytes = (1952, 12)[seed % 2]
         self.world = World(memory=Memory(max_bytes), link=LazyLink, **SETTINGS)
-        flash = PowerCutFlash(n_blocks=_BLOCKS, block_bytes=_BLOCK_BYTES)
+        flash = NorFlash(n_blocks=_BLOCKS, block_bytes=_BLOCK_BYTES)
         vfs.VfsLfs2.mkfs(flash)
         self.image = flash.image
         self.oracle = Oracle()
@@ -136,7 +136,7 @@ class Life:
 
     def _boot(self, cut=-1):
         kind = KINDS[self.random.below(len(KINDS))]
-        self.flash = PowerCutFlash(self.image, block_bytes=_BLOCK_BYTES, cut=cut, kind=kind)
+        self.flash = NorFlash(self.image, block_bytes=_BLOCK_BYTES, cut=cut, kind=kind)
         self.image = self.flash.image
         self.world.files = vfs.VfsLfs2(self.flash, mtime=False)
         made = self.world.boot(self.cause)
@@ -196,7 +196,7 @@ class Life:
         self._end_by_crash(made, "deep_sleep")
 
     def _end_by_flash_cut(self, made):
-        self.flash._cut = self.flash.ops + self.random.below(12)
+        self.flash.cut_power(self.random.below(12), self.flash.kind)
         if self._run(made, _LONGEST_BOOT, lambda: self.flash.dead) and not self.flash.dead:
             self._sleep()
             return

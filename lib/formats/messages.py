@@ -1,15 +1,20 @@
 """The JSON messages: meta and status from the device, commands to it."""
 
 from formats import errors, flatjson, result
+from formats.json_fields import (
+    VERSION,
+    check_integers,
+    check_keys,
+    is_hex,
+    parse_message,
+)
 
-VERSION = 1
 MAX_BYTES = 4096
 MAX_META_BYTES = 16384  # 240 labels of 24 bytes, each escaped
 MAX_LABEL_BYTES = 24
 MAX_NAME_BYTES = 64
 HASH_DIGITS = 16
 U32_MAX = 0xFFFFFFFF
-COUNTER_MAX = (1 << 53) - 1  # what every JSON reader holds exactly
 
 ENCODINGS = ("A", "B")
 META_KEYS = ("encoding", "labels", "model", "name", "window_ms", "hop_ms")
@@ -44,7 +49,7 @@ def pack_meta(meta: dict) -> bytes:
     Raises:
         OnebyteError: `parse_meta` would refuse it.
     """
-    _check_meta(_checked(meta, META_KEYS))
+    _check_meta(check_keys(meta, META_KEYS))
     return flatjson.pack([("v", VERSION)] + [(key, meta[key]) for key in META_KEYS])
 
 
@@ -54,8 +59,8 @@ def parse_meta(payload) -> dict:
     Raises:
         OnebyteError: MESSAGE_SIZE and on: it is not one.
     """
-    meta = _parse(payload, MAX_META_BYTES)
-    _check_meta(_checked(meta, META_KEYS))
+    meta = parse_message(payload, MAX_META_BYTES)
+    _check_meta(check_keys(meta, META_KEYS))
     return meta
 
 
@@ -82,7 +87,7 @@ def parse_status(payload) -> dict:
     Raises:
         OnebyteError: It is not a status message.
     """
-    status = _parse(payload, MAX_BYTES)
+    status = parse_message(payload, MAX_BYTES)
     if "online" not in status:
         raise errors.OnebyteError(errors.MESSAGE_KEYS, "online")
     if not isinstance(status["online"], bool):
@@ -90,14 +95,14 @@ def parse_status(payload) -> dict:
     if status["online"]:
         _check_status(status, ("online",) + STATUS_KEYS)
     else:
-        _checked(status, ("online",))
+        check_keys(status, ("online",))
     return status
 
 
 def pack_resend(epoch: int, seq: int) -> bytes:
     """Return the command that asks for everything from record (epoch, seq) on."""
     command = {"cmd": "resend", "epoch": epoch, "seq": seq}
-    _check_integers(command, ("epoch", "seq"))
+    check_integers(command, ("epoch", "seq"), _RANGES)
     return flatjson.pack([("v", VERSION)] + [(key, command[key]) for key in RESEND_KEYS])
 
 
@@ -107,33 +112,20 @@ def parse_command(payload) -> dict:
     Raises:
         OnebyteError: It is not a command message.
     """
-    command = _checked(_parse(payload, MAX_BYTES), RESEND_KEYS)
+    command = check_keys(parse_message(payload, MAX_BYTES), RESEND_KEYS)
     if not isinstance(command["cmd"], str):
         raise errors.OnebyteError(errors.MESSAGE_TYPE, "cmd")
     if command["cmd"] != "resend":
         raise errors.OnebyteError(errors.MESSAGE_RANGE, "cmd %s" % command["cmd"])
-    _check_integers(command, ("epoch", "seq"))
+    check_integers(command, ("epoch", "seq"), _RANGES)
     return command
 
 
-def _parse(payload, max_bytes: int) -> dict:
-    """Return the message without its version, which comes first: it says what the keys are."""
-    message = flatjson.parse(payload, max_bytes)
-    if "v" not in message:
-        raise errors.OnebyteError(errors.MESSAGE_KEYS, "v")
-    version = message.pop("v")
-    if not _is_integer(version):
-        raise errors.OnebyteError(errors.MESSAGE_TYPE, "v")
-    if version != VERSION:
-        raise errors.OnebyteError(errors.MESSAGE_VERSION, "version %d" % version)
-    return message
-
-
 def _check_status(status: dict, keys) -> None:
-    _checked(status, keys, OPTIONAL_KEYS)
+    check_keys(status, keys, OPTIONAL_KEYS)
     if "flash_held" in status and "supply_mv" not in status:
         raise errors.OnebyteError(errors.MESSAGE_KEYS, "flash_held without supply_mv")
-    _check_integers(status, [key for key in status if key not in ("online", "reset")])
+    check_integers(status, [key for key in status if key not in ("online", "reset")], _RANGES)
     if "reset" not in status:
         return
     if not isinstance(status["reset"], str):
@@ -142,36 +134,13 @@ def _check_status(status: dict, keys) -> None:
         raise errors.OnebyteError(errors.MESSAGE_RANGE, "reset")
 
 
-def _checked(message: dict, keys, optional=()) -> dict:
-    for key in keys:
-        if key not in message:
-            raise errors.OnebyteError(errors.MESSAGE_KEYS, "no %s" % key)
-    for key in message:
-        if key not in keys and key not in optional:
-            raise errors.OnebyteError(errors.MESSAGE_KEYS, "unknown %s" % key)
-    return message
-
-
-def _is_integer(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_integers(message, keys):
-    for key in keys:
-        if not _is_integer(message[key]):
-            raise errors.OnebyteError(errors.MESSAGE_TYPE, key)
-        low, high = _RANGES.get(key, (0, COUNTER_MAX))
-        if not low <= message[key] <= high:
-            raise errors.OnebyteError(errors.MESSAGE_RANGE, key)
-
-
 def _check_meta(meta):
     for key in ("encoding", "model", "name"):
         if not isinstance(meta[key], str):
             raise errors.OnebyteError(errors.MESSAGE_TYPE, key)
     if not isinstance(meta["labels"], list):
         raise errors.OnebyteError(errors.MESSAGE_TYPE, "labels")
-    _check_integers(meta, ("window_ms", "hop_ms"))
+    check_integers(meta, ("window_ms", "hop_ms"), _RANGES)
     labels = meta["labels"]
     for label in labels:
         if not isinstance(label, str):
@@ -185,12 +154,5 @@ def _check_meta(meta):
         raise errors.OnebyteError(errors.MESSAGE_RANGE, "encoding")
     if len(meta["name"].encode()) > MAX_NAME_BYTES:
         raise errors.OnebyteError(errors.MESSAGE_RANGE, "name")
-    if len(meta["model"]) != HASH_DIGITS or not _is_hex(meta["model"]):
+    if len(meta["model"]) != HASH_DIGITS or not is_hex(meta["model"]):
         raise errors.OnebyteError(errors.MESSAGE_RANGE, "model")
-
-
-def _is_hex(text):
-    for character in text:  # noqa: SIM110 - all() would allocate a generator
-        if character not in "0123456789abcdef":
-            return False
-    return True

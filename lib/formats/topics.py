@@ -7,7 +7,10 @@ BATCH = "b"
 META = "meta"
 STATUS = "s"
 COMMAND = "cmd"
-KINDS = (RESULT, BATCH, META, STATUS, COMMAND)
+WANT = "want"  # these three belong to updates, see `formats.update_messages`
+ACK = "ack"
+REPORT = "u"
+KINDS = (RESULT, BATCH, META, STATUS, COMMAND, WANT, ACK, REPORT)
 MAX_NAME_LETTERS = 32
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"

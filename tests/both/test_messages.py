@@ -244,7 +244,7 @@ def test_bad_topics_are_refused():
         "ob//b/r",
         "ob/a/B/r",
         "ob/a/+/r",
-        "ob/a/b/want",
+        "ob/a/b/wanted",
         "ob/" + "a" * 33 + "/b/r",
         "ob/\u00e4/b/r",
     ):

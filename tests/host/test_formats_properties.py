@@ -17,6 +17,7 @@ from formats import (
     errors,
     fields,
     flatjson,
+    json_fields,
     messages,
     model,
     model_pack,
@@ -40,7 +41,7 @@ U32 = st.integers(0, 0xFFFFFFFF)
 I16 = st.integers(-0x8000, 0x7FFF)
 EPOCH = st.integers(1, 0xFFFF)
 QUALITY = st.integers(0, 2)
-COUNTER = st.integers(0, messages.COUNTER_MAX)
+COUNTER = st.integers(0, json_fields.COUNTER_MAX)
 RECORD = st.tuples(EPOCH, U8, QUALITY, U32, U32, st.integers(0, 999))
 
 # Text as the formats allow it: no control characters, no surrogates.

@@ -268,7 +268,7 @@ def test_live_table_shows_a_row_for_each_device(width):
 
 
 def test_all_kinds_of_topics_are_handled():
-    assert set(topics.KINDS) == {"r", "b", "meta", "s", "cmd"}
+    assert set(topics.KINDS) == {"r", "b", "meta", "s", "cmd", "want", "ack", "u"}
 
 
 def powered(**changes):

@@ -3,7 +3,8 @@
 The names and arguments are upstream's, and so is the state kept by its __init__, set_callback and
 set_last_will. What an override cures in umqtt.simple 1.3.4 stands at the override. Beside the
 calls that wait there are some that never do, for a loop that samples meanwhile: connect_start,
-subscribe_start, publish_start; then poll() until `is_open`, or until `awaits` is 0.
+subscribe_start, unsubscribe_start, publish_start; then poll() until `is_open`, or until `awaits`
+is 0.
 
 Errors: OSError, the link failed and is closed: connect again. OnebyteError, the broker refused us
 or has the wrong certificate: the same attempt will fail again. ValueError, a caller's mistake.
@@ -162,6 +163,14 @@ class Client(MQTTClient):
             raise ValueError("subscribe needs a callback, a topic and QoS 0 or 1")
         self._session.send(packets.pack_subscribe(self._next_id(), topic, qos))
         self._session.expect(self.pid, packets.SUBACK)
+
+    def unsubscribe_start(self, topic):
+        """Unsubscribe without waiting for the broker's word. Upstream has no such thing."""
+        topic = packets.field(topic)
+        if not topic:
+            raise ValueError("unsubscribe needs a topic")
+        self._session.send(packets.pack_unsubscribe(self._next_id(), topic))
+        self._session.expect(self.pid, packets.UNSUBACK)
 
     def _next_id(self):
         if self.awaits:

@@ -9,6 +9,8 @@ PUBLISH = 0x30
 PUBACK = 0x40
 SUBSCRIBE = 0x82
 SUBACK = 0x90
+UNSUBSCRIBE = 0xA2
+UNSUBACK = 0xB0
 PINGREQ = 0xC0
 PINGRESP = 0xD0
 DISCONNECT = 0xE0
@@ -63,13 +65,22 @@ def publish_into(buf, topic, payload, flags, packet_id):
 
 def pack_subscribe(packet_id, topic, qos):
     """Return a SUBSCRIBE packet for one topic filter, of any length."""
-    length = 2 + 2 + len(topic) + 1
+    return _pack_filter(SUBSCRIBE, packet_id, topic, bytes((qos,)))
+
+
+def pack_unsubscribe(packet_id, topic):
+    """Return an UNSUBSCRIBE packet for one topic filter, of any length."""
+    return _pack_filter(UNSUBSCRIBE, packet_id, topic, b"")
+
+
+def _pack_filter(head, packet_id, topic, options):
+    length = 2 + 2 + len(topic) + len(options)
     buf = bytearray(1 + _sized(length))
-    at = _head_into(buf, SUBSCRIBE, length)
+    at = _head_into(buf, head, length)
     buf[at] = packet_id >> 8
     buf[at + 1] = packet_id & 255
     at = _field_into(buf, at + 2, topic)
-    buf[at] = qos
+    buf[at:] = options
     return buf
 
 
@@ -108,10 +119,10 @@ def parse_connack(body):
     return body[0] == 1, body[1]
 
 
-def parse_puback(body):
-    """Return the packet id."""
+def parse_packet_id(body):
+    """Return the packet id that is all there is in a PUBACK or UNSUBACK."""
     if len(body) != 2:
-        raise malformed("PUBACK of %d bytes" % len(body))
+        raise malformed("acknowledgement of %d bytes" % len(body))
     return body[0] << 8 | body[1]
 
 

@@ -104,7 +104,7 @@ class Session:
         self._reset()
 
     def expect(self, packet_id, kind):
-        """The reply with this id, packets.PUBACK or SUBACK, has to come within read_ms."""
+        """The reply with this id, such as packets.PUBACK, has to come within read_ms."""
         self.awaits = packet_id
         self._awaited_kind = kind
         self._reply_by = self._after(self._limits.read_ms)
@@ -190,8 +190,8 @@ class Session:
             if packet_id and self.state == OPEN:
                 self.send(bytes((packets.PUBACK, 2, packet_id >> 8, packet_id & 255)))
             return packets.PUBLISH
-        elif head == packets.PUBACK:
-            self._replied(packets.parse_puback(body), packets.PUBACK)
+        elif head in (packets.PUBACK, packets.UNSUBACK):
+            self._replied(packets.parse_packet_id(body), head)
         elif head == packets.SUBACK:
             packet_id, code = packets.parse_suback(body)
             if self._replied(packet_id, packets.SUBACK) and code == packets.SUBACK_REFUSED:

@@ -46,16 +46,19 @@ def test_subscribe_beyond_one_length_byte():
     packet = packets.pack_subscribe(0xABCD, b"x" * 130, 1)
     assert packet[:7] == b"\x82\x87\x01\xab\xcd\x00\x82" and packet[-1] == 1
     assert len(packet) == 3 + 0x87
+    packet = packets.pack_unsubscribe(0xABCD, b"x" * 130)
+    assert packet[:7] == b"\xa2\x86\x01\xab\xcd\x00\x82" and packet[-1] == ord("x")
+    assert len(packet) == 3 + 0x86
 
 
 def test_replies_are_strict():
     assert packets.parse_connack(b"\x01\x00") == (True, 0)
-    assert packets.parse_puback(b"\x12\x34") == 0x1234
+    assert packets.parse_packet_id(b"\x12\x34") == 0x1234
     assert packets.parse_suback(b"\x12\x34\x80") == (0x1234, 0x80)
     for function, body in (
         (packets.parse_connack, b"\x02\x00"),
         (packets.parse_connack, b"\x00"),
-        (packets.parse_puback, b"\x00\x01\x00"),
+        (packets.parse_packet_id, b"\x00\x01\x00"),
         (packets.parse_suback, b"\x00\x01"),
         (packets.parse_suback, b"\x00\x01\x03"),
     ):

@@ -46,14 +46,37 @@ def test_every_packet_is_one_write():
     sock.feed(b"\x40\x02\x00\x01")
     client.poll()
     client.subscribe_start("s/#", 1)
+    sock.feed(b"\x90\x03\x00\x02\x01")
+    client.poll()
+    client.unsubscribe_start("s/#")
     client.ping()
     client.disconnect()
     assert sock.writes[1:] == [
         b"\x32\x06\x00\x01t\x00\x01x",
         b"\x82\x08\x00\x02\x00\x03s/#\x01",
+        b"\xa2\x07\x00\x03\x00\x03s/#",
         b"\xc0\x00",
         b"\xe0\x00",
     ], sock.writes
+
+
+def test_only_its_own_unsuback_ends_an_unsubscribe():
+    client, sock, clock, _ = open_client()
+    client.unsubscribe_start("s/#")
+    for other in (b"\xb0\x02\x00\x02", b"\x40\x02\x00\x01", b"\x90\x03\x00\x01\x01"):
+        sock.feed(other)
+        client.poll()
+        assert client.awaits == 1, other
+    sock.feed(b"\xb0\x02\x00\x01")
+    client.poll()
+    assert client.awaits == 0 and client.is_open
+    client.unsubscribe_start("s/#")
+    clock.now += LIMITS.read_ms
+    expect_oserror(ETIMEDOUT, client.poll)
+    client, sock, _, _ = open_client()
+    client.unsubscribe_start("s/#")
+    sock.feed(b"\xb0\x03\x00\x01\x01")
+    expect_oserror(71, client.poll)
 
 
 def test_incoming_qos_1_is_acknowledged_after_the_callback():
@@ -317,6 +340,7 @@ def test_mistakes_of_the_caller_are_value_errors():
         lambda: client.publish("t", b"x", False, 2),
         lambda: client.publish("t" * 65536, b"x"),
         lambda: client.subscribe_start("t", 2),
+        lambda: client.unsubscribe_start(""),
         lambda: Client("id", "broker", ssl=True),
         lambda: Client("id", "broker", keepalive=65536),
     )

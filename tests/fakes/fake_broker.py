@@ -2,7 +2,9 @@
 
 from fake_net import Net, Socket
 
-CONNECT, PUBLISH, PUBACK, SUBSCRIBE = 0x10, 0x30, 0x40, 0x80
+from mqtt import packets
+
+CONNECT, PUBLISH, PUBACK, SUBSCRIBE, UNSUBSCRIBE = 0x10, 0x30, 0x40, 0x80, 0xA0
 
 
 class BrokerNet(Net):
@@ -11,6 +13,9 @@ class BrokerNet(Net):
     Attributes:
         log: (topic, payload, retained) of everything published, in order.
         n_connections: how many clients connected.
+        subscribed: every topic that was subscribed to, in order.
+        unsubscribed: and given back.
+        retained: payload by topic; a subscription gets it.
         accepts: False: connections are refused.
         return_code: of every CONNACK.
         answers: False: nothing is acknowledged any more.
@@ -20,6 +25,8 @@ class BrokerNet(Net):
         super().__init__(clock, 1)
         self.log = []
         self.subscribed = []
+        self.unsubscribed = []
+        self.retained = {}
         self.n_connections = 0
         self.accepts = True
         self.return_code = 0
@@ -34,9 +41,9 @@ class BrokerNet(Net):
     def send(self, topic, payload):
         """Publish to the client with QoS 0."""
         name = topic.encode()
-        body = bytes((0, len(name))) + name + payload
-        assert len(body) < 128
-        self.sockets[0].feed(bytes((PUBLISH, len(body))) + body)
+        packet = bytearray(packets.publish_bytes(name, payload, 0))
+        packets.publish_into(packet, name, payload, 0, 0)
+        self.sockets[0].feed(bytes(packet))
 
     def break_link(self):
         """End the connection after what the client has still to read."""
@@ -74,6 +81,13 @@ class BrokerSocket(Socket):
             if self.net.answers:
                 self.feed(b"\x40\x02" + packet_id)
         elif kind == SUBSCRIBE:
-            self.net.subscribed.append(body[4:-1].decode())
+            topic = body[4:-1].decode()
+            self.net.subscribed.append(topic)
             if self.net.answers:
-                self.feed(b"\x90\x03" + body[:2] + b"\x01")
+                self.feed(b"\x90\x03" + body[:2] + body[-1:])
+                if topic in self.net.retained:
+                    self.net.send(topic, self.net.retained[topic])
+        elif kind == UNSUBSCRIBE:
+            self.net.unsubscribed.append(body[4:].decode())
+            if self.net.answers:
+                self.feed(b"\xb0\x02" + body[:2])

@@ -127,20 +127,19 @@ def boot_event(record, slots, epoch: int) -> tuple:
     Args:
         record: The state, None when it cannot be read.
         slots: (None, manifest of slot a, manifest of slot b); None for a slot whose signature or
-            any of whose hashes is wrong.
+            any of whose hashes is wrong. A slot that nothing depends on is not asked for.
         epoch: Of the root document in force, for a state that has to be made anew.
     """
     if record is None:
         return _lost_event(slots, epoch)
-    is_active_whole = is_confirmed(record, slots[record.active])
     if record.pending != NO_SLOT:
         found = slots[record.pending]
         is_whole = found is not None and found.manifest_seq == record.pending_seq
         if is_whole and record.tries_left:
             return TRY, None
         reason = errors.TRIAL_SPENT if is_whole else errors.SLOT_DAMAGED
-        return SPENT if is_active_whole else SPENT_ALONE, reason
-    if is_active_whole:
+        return SPENT if is_confirmed(record, slots[record.active]) else SPENT_ALONE, reason
+    if is_confirmed(record, slots[record.active]):
         return PLAIN, None
     for slot in (SLOT_A, SLOT_B):
         if is_confirmed(record, slots[slot]):

@@ -63,8 +63,14 @@ def open_manifest(content, root, device, state, verify):
     return found
 
 
-def signer_of(document, root, verify):
+def signer_of(document, root, verify, retired=()):
     """Return the entry of `root.release_keys` whose one signature covers the document.
+
+    Args:
+        document: A `signed.Signed`.
+        root: The `RootDocument` in force.
+        verify: Checks one Ed25519 signature.
+        retired: Further entries that may have signed it: `root.retired` for what is installed.
 
     Raises:
         OnebyteError: SIGNED_LIST, SIGNED_REVOKED, SIGNED_KEY or SIGNED_INVALID.
@@ -74,7 +80,7 @@ def signer_of(document, root, verify):
     name, signature = document.signatures[0]
     if name in root.revoked:
         raise OnebyteError(errors.SIGNED_REVOKED)
-    for entry in root.release_keys:
+    for entry in list(root.release_keys) + list(retired):
         if signed.key_id(entry[0]) == name:
             if not verify(entry[0], signature, signed.message(document.kind, document.body)):
                 raise OnebyteError(errors.SIGNED_INVALID)
@@ -94,21 +100,30 @@ def key_reason(found, signer_id, key) -> int:
 
 def device_reason(found, device) -> int:
     """Return why a manifest is not for this node, 0 when it is."""
+    reason = hardware_reason(found, device)
+    if reason:
+        return reason
+    if found.tenant not in ("", device.tenant):
+        return errors.UPDATE_TENANT
+    is_too_large = found.size_of(False) > device.slot_bytes
+    is_too_large |= found.size_of(True) > device.partition_bytes
+    return errors.UPDATE_SIZE if is_too_large else 0
+
+
+def hardware_reason(found, device) -> int:
+    """Return why this node cannot run a release, 0 when it can.
+
+    A boot asks no more: that the tenant or the room has changed since is no reason not to run.
+    """
     if found.vendor != device.vendor:
         return errors.UPDATE_VENDOR
     if found.product_class != device.product_class:
         return errors.UPDATE_CLASS
     if not found.hardware_mask >> device.hardware & 1:
         return errors.UPDATE_HARDWARE
-    if found.tenant not in ("", device.tenant):
-        return errors.UPDATE_TENANT
     if found.mpy_abi not in (0, device.mpy_abi) or found.arch not in (0, device.arch):
         return errors.UPDATE_ABI
-    if found.min_firmware > device.firmware:
-        return errors.UPDATE_FIRMWARE
-    is_too_large = found.size_of(False) > device.slot_bytes
-    is_too_large |= found.size_of(True) > device.partition_bytes
-    return errors.UPDATE_SIZE if is_too_large else 0
+    return errors.UPDATE_FIRMWARE if found.min_firmware > device.firmware else 0
 
 
 def progress_reason(found, root, state) -> int:
@@ -152,6 +167,12 @@ def open_root(content, root, verify):
         raise OnebyteError(errors.ROOT_VENDOR)
     if any([name not in found.revoked for name in root.revoked]):
         raise OnebyteError(errors.ROOT_REVOKED, "a revoked key is forgotten")
+    listed = [entry[0] for entry in found.release_keys]
+    found.retired = [
+        entry
+        for entry in root.release_keys + root.retired
+        if entry[0] not in listed and signed.key_id(entry[0]) not in found.revoked
+    ]
     return found
 
 

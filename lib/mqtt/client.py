@@ -74,6 +74,11 @@ class Client(MQTTClient):
         return self._session.awaits
 
     @property
+    def n_refused(self):
+        """Topics that the broker has refused with its last consent to a subscription."""
+        return self._session.n_refused
+
+    @property
     def n_passed_over(self):
         """Messages so far that were too large to be delivered."""
         return self._session.n_passed_over
@@ -156,20 +161,31 @@ class Client(MQTTClient):
         self.subscribe_start(topic, qos)
         self._wait_for_reply()
 
-    def subscribe_start(self, topic, qos=0):
-        """Subscribe without waiting for the broker's consent."""
-        topic = packets.field(topic)
-        if self.cb is None or not topic or qos not in (0, 1):
+    def subscribe_start(self, topic, qos=0, n_needed=1):
+        """Subscribe without waiting for the broker's consent.
+
+        Args:
+            topic: One filter, or a tuple of them for one packet.
+            qos: 0 or 1.
+            n_needed: The broker has to grant so many of them, from the first on; what else it
+                refuses is only counted in `n_refused`.
+        """
+        topics = _fields(topic)
+        if self.cb is None or not topics or qos not in (0, 1):
             raise ValueError("subscribe needs a callback, a topic and QoS 0 or 1")
-        self._session.send(packets.pack_subscribe(self._next_id(), topic, qos))
-        self._session.expect(self.pid, packets.SUBACK)
+        self._session.send(packets.pack_subscribe(self._next_id(), topics, qos))
+        self._session.expect_suback(self.pid, len(topics), n_needed)
 
     def unsubscribe_start(self, topic):
-        """Unsubscribe without waiting for the broker's word. Upstream has no such thing."""
-        topic = packets.field(topic)
-        if not topic:
+        """Unsubscribe without waiting for the broker's word. Upstream has no such thing.
+
+        Args:
+            topic: One filter, or a tuple of them for one packet.
+        """
+        topics = _fields(topic)
+        if not topics:
             raise ValueError("unsubscribe needs a topic")
-        self._session.send(packets.pack_unsubscribe(self._next_id(), topic))
+        self._session.send(packets.pack_unsubscribe(self._next_id(), topics))
         self._session.expect(self.pid, packets.UNSUBACK)
 
     def _next_id(self):
@@ -217,3 +233,10 @@ class Client(MQTTClient):
         if self.cb is None:
             raise packets.malformed("PUBLISH without a subscription")
         self.cb(topic, payload)
+
+
+def _fields(topic):
+    """Return one topic or several as a tuple of bytes, empty when one of them is."""
+    topics = topic if isinstance(topic, tuple) else (topic,)
+    fields = tuple([packets.field(topic) for topic in topics])
+    return () if b"" in fields else fields

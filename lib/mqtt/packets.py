@@ -63,24 +63,27 @@ def publish_into(buf, topic, payload, flags, packet_id):
     return at + len(payload)
 
 
-def pack_subscribe(packet_id, topic, qos):
-    """Return a SUBSCRIBE packet for one topic filter, of any length."""
-    return _pack_filter(SUBSCRIBE, packet_id, topic, bytes((qos,)))
+def pack_subscribe(packet_id, topics, qos):
+    """Return a SUBSCRIBE packet for topic filters of any length."""
+    return _pack_filters(SUBSCRIBE, packet_id, topics, bytes((qos,)))
 
 
-def pack_unsubscribe(packet_id, topic):
-    """Return an UNSUBSCRIBE packet for one topic filter, of any length."""
-    return _pack_filter(UNSUBSCRIBE, packet_id, topic, b"")
+def pack_unsubscribe(packet_id, topics):
+    """Return an UNSUBSCRIBE packet for topic filters of any length."""
+    return _pack_filters(UNSUBSCRIBE, packet_id, topics, b"")
 
 
-def _pack_filter(head, packet_id, topic, options):
-    length = 2 + 2 + len(topic) + len(options)
+def _pack_filters(head, packet_id, topics, options):
+    length = 2 + sum([2 + len(topic) + len(options) for topic in topics])
     buf = bytearray(1 + _sized(length))
     at = _head_into(buf, head, length)
     buf[at] = packet_id >> 8
     buf[at + 1] = packet_id & 255
-    at = _field_into(buf, at + 2, topic)
-    buf[at:] = options
+    at += 2
+    for topic in topics:
+        at = _field_into(buf, at, topic)
+        buf[at : at + len(options)] = options
+        at += len(options)
     return buf
 
 
@@ -127,10 +130,14 @@ def parse_packet_id(body):
 
 
 def parse_suback(body):
-    """Return (packet id, granted QoS or SUBACK_REFUSED) of a SUBACK for one topic."""
-    if len(body) != 3 or body[2] not in (0, 1, 2, SUBACK_REFUSED):
+    """Return (packet id, bytes with a granted QoS or SUBACK_REFUSED for each topic)."""
+    codes = bytes(body[2:])
+    for code in codes:
+        if code not in (0, 1, 2, SUBACK_REFUSED):
+            raise malformed("SUBACK")
+    if not codes:
         raise malformed("SUBACK")
-    return body[0] << 8 | body[1], body[2]
+    return body[0] << 8 | body[1], codes
 
 
 def parse_publish(head, body):

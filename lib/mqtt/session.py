@@ -52,6 +52,7 @@ class Session:
         awaits: Packet id whose reply is awaited, or 0.
         session_present: What the last CONNACK said.
         n_passed_over: Messages, in all connections, that were larger than the limit.
+        n_refused: Topics that the last SUBACK refused.
     """
 
     def __init__(self, net, clock, limits):
@@ -68,6 +69,7 @@ class Session:
         self.awaits = 0
         self.session_present = False
         self._awaited_kind = 0
+        self._n_filters = self._n_needed = self.n_refused = 0
         self._out = None  # memoryview of what has not left yet
         self._pinged = False
         self._reader.reset()
@@ -108,6 +110,12 @@ class Session:
         self.awaits = packet_id
         self._awaited_kind = kind
         self._reply_by = self._after(self._limits.read_ms)
+
+    def expect_suback(self, packet_id, n_filters, n_needed):
+        """The SUBACK with this id has to come, and the first filters have to be granted."""
+        self._n_filters = n_filters
+        self._n_needed = n_needed
+        self.expect(packet_id, packets.SUBACK)
 
     def ping(self):
         """Ask the broker for a sign of life; poll() fails when it does not come in time."""
@@ -193,9 +201,7 @@ class Session:
         elif head in (packets.PUBACK, packets.UNSUBACK):
             self._replied(packets.parse_packet_id(body), head)
         elif head == packets.SUBACK:
-            packet_id, code = packets.parse_suback(body)
-            if self._replied(packet_id, packets.SUBACK) and code == packets.SUBACK_REFUSED:
-                raise errors.OnebyteError(errors.BROKER_SUBSCRIPTION)
+            self._subscribed(*packets.parse_suback(body))
         elif head == packets.PINGRESP and not len(body):
             self._pinged = False
         else:
@@ -211,6 +217,15 @@ class Session:
             raise errors.OnebyteError(100 + code)
         self.session_present = session_present
         self.state = OPEN
+
+    def _subscribed(self, packet_id, codes):
+        if packet_id == self.awaits and self._awaited_kind == packets.SUBACK:
+            if len(codes) != self._n_filters:
+                raise packets.malformed("SUBACK for %d topics" % len(codes))
+            self.n_refused = codes.count(bytes((packets.SUBACK_REFUSED,)))
+            if packets.SUBACK_REFUSED in codes[: self._n_needed]:
+                raise errors.OnebyteError(errors.BROKER_SUBSCRIPTION)
+        self._replied(packet_id, packets.SUBACK)
 
     def _replied(self, packet_id, kind):
         # A reply to something else is not ours to judge; the deadline of the awaited one runs on.

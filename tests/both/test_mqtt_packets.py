@@ -43,24 +43,30 @@ def test_connect_bytes():
 
 
 def test_subscribe_beyond_one_length_byte():
-    packet = packets.pack_subscribe(0xABCD, b"x" * 130, 1)
+    packet = packets.pack_subscribe(0xABCD, (b"x" * 130,), 1)
     assert packet[:7] == b"\x82\x87\x01\xab\xcd\x00\x82" and packet[-1] == 1
     assert len(packet) == 3 + 0x87
-    packet = packets.pack_unsubscribe(0xABCD, b"x" * 130)
+    packet = packets.pack_unsubscribe(0xABCD, (b"x" * 130,))
     assert packet[:7] == b"\xa2\x86\x01\xab\xcd\x00\x82" and packet[-1] == ord("x")
     assert len(packet) == 3 + 0x86
+    packet = packets.pack_subscribe(1, (b"a", b"bc"), 1)
+    assert packet == b"\x82\x0b\x00\x01\x00\x01a\x01\x00\x02bc\x01"
+    packet = packets.pack_unsubscribe(1, (b"a", b"bc"))
+    assert packet == b"\xa2\x09\x00\x01\x00\x01a\x00\x02bc"
 
 
 def test_replies_are_strict():
     assert packets.parse_connack(b"\x01\x00") == (True, 0)
     assert packets.parse_packet_id(b"\x12\x34") == 0x1234
-    assert packets.parse_suback(b"\x12\x34\x80") == (0x1234, 0x80)
+    assert packets.parse_suback(b"\x12\x34\x80\x01") == (0x1234, b"\x80\x01")
     for function, body in (
         (packets.parse_connack, b"\x02\x00"),
         (packets.parse_connack, b"\x00"),
         (packets.parse_packet_id, b"\x00\x01\x00"),
         (packets.parse_suback, b"\x00\x01"),
         (packets.parse_suback, b"\x00\x01\x03"),
+        (packets.parse_suback, b"\x00\x01\x01\x03"),
+        (packets.parse_suback, b"\x00"),
     ):
         assert refused(function, body), (function, body)
 

@@ -79,6 +79,29 @@ def test_only_its_own_unsuback_ends_an_unsubscribe():
     expect_oserror(71, client.poll)
 
 
+def test_only_the_needed_topics_have_to_be_granted():
+    for n_needed, codes, code in (
+        (1, b"\x01\x80\x80", 0),
+        (2, b"\x01\x80\x01", errors.BROKER_SUBSCRIPTION),
+        (1, b"\x80\x01\x01", errors.BROKER_SUBSCRIPTION),
+        (0, b"\x80\x80\x80", 0),
+    ):
+        client, sock, _, _ = open_client()
+        client.subscribe_start(("a", "b", "c"), 1, n_needed)
+        sock.feed(bytes((0x90, 2 + len(codes), 0, 1)) + codes)
+        if code:
+            raises(code, client.poll)
+            assert client.is_closed
+        else:
+            client.poll()
+            assert client.is_open and not client.awaits
+            assert client.n_refused == codes.count(b"\x80")
+    client, sock, _, _ = open_client()
+    client.subscribe_start(("a", "b"), 1, 1)
+    sock.feed(b"\x90\x03\x00\x01\x01")
+    expect_oserror(71, client.poll)
+
+
 def test_incoming_qos_1_is_acknowledged_after_the_callback():
     client, sock, _, _ = open_client()
     order = []

@@ -16,6 +16,7 @@ class BrokerNet(Net):
         subscribed: every topic that was subscribed to, in order.
         unsubscribed: and given back.
         retained: payload by topic; a subscription gets it.
+        refused: topics that nobody may subscribe to.
         accepts: False: connections are refused.
         return_code: of every CONNACK.
         answers: False: nothing is acknowledged any more.
@@ -27,6 +28,7 @@ class BrokerNet(Net):
         self.subscribed = []
         self.unsubscribed = []
         self.retained = {}
+        self.refused = []
         self.n_connections = 0
         self.accepts = True
         self.return_code = 0
@@ -81,13 +83,26 @@ class BrokerSocket(Socket):
             if self.net.answers:
                 self.feed(b"\x40\x02" + packet_id)
         elif kind == SUBSCRIBE:
-            topic = body[4:-1].decode()
-            self.net.subscribed.append(topic)
+            topics = _filters(body[2:], 1)
+            self.net.subscribed += topics
             if self.net.answers:
-                self.feed(b"\x90\x03" + body[:2] + body[-1:])
-                if topic in self.net.retained:
-                    self.net.send(topic, self.net.retained[topic])
+                codes = bytes([0x80 if name in self.net.refused else 1 for name in topics])
+                self.feed(bytes((0x90, 2 + len(codes))) + body[:2] + codes)
+                for name in topics:
+                    if name in self.net.retained and name not in self.net.refused:
+                        self.net.send(name, self.net.retained[name])
         elif kind == UNSUBSCRIBE:
-            self.net.unsubscribed.append(body[4:].decode())
+            self.net.unsubscribed += _filters(body[2:], 0)
             if self.net.answers:
                 self.feed(b"\xb0\x02" + body[:2])
+
+
+def _filters(body, n_options):
+    """Return the topics of a SUBSCRIBE or UNSUBSCRIBE."""
+    found = []
+    at = 0
+    while at < len(body):
+        end = at + 2 + (body[at] << 8 | body[at + 1])
+        found.append(body[at + 2 : end].decode())
+        at = end + n_options
+    return found

@@ -42,6 +42,14 @@ ALLOWED = {
     "host_tools/onebyte/energy/*.py": {"onebyte.energy", *BASE},
     "host_tools/onebyte/crossbuild/*.py": {"onebyte.crossbuild", "onebyte.emulator", *BASE},
     "host_tools/onebyte/emulator/*.py": {"onebyte.emulator", *BASE},
+    "host_tools/onebyte/updates/*.py": {
+        "formats",
+        "ota.trust",
+        "onebyte.updates",
+        "onebyte.receiver",
+        *BASE,
+    },
+    "host_tools/onebyte/passphrases.py": BASE,
     "host_tools/onebyte/simulation/*.py": {
         "formats",
         "onebyte.simulation",
@@ -74,6 +82,7 @@ DEVICE = ("lib/**/*.py", "firmware/**/*.py", "boards/**/*.py")
 COMMAND_LINE = (
     "host_tools/onebyte/cli.py",
     "host_tools/onebyte/arguments.py",  # the options that several commands share
+    "host_tools/onebyte/passphrases.py",
     "host_tools/onebyte/commands/**/*.py",
 )
 

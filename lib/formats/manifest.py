@@ -24,6 +24,7 @@ MAX_FILE_SIZE = 1 << 24
 _PACKAGES = ("app", "formats", "pipeline", "drivers", "mqtt", "umqtt")
 TYPES = _PACKAGES + ("top", "custom", "model", "firmware")
 LAST_TYPE = len(TYPES)
+CUSTOM = 8
 MODEL = 9
 FIRMWARE = 10
 
@@ -180,6 +181,8 @@ def _check_file(buf, at):
         and size <= MAX_FILE_SIZE
         and stored <= MAX_FILE_SIZE
         and (stored == size if codec == PLAIN else stored > 0)
+        # A partition is written as the bytes come; nothing is there to unpack them from.
+        and (kind != FIRMWARE or (codec == PLAIN and size > 0))
     )
     if not good:
         raise OnebyteError(errors.MANIFEST_FILE, "type %d, codec %d" % (kind, codec))

@@ -1,0 +1,142 @@
+"""The folder `dl`: what is on its way, and what was tried in vain. docs/SPEC.md: Download.
+
+`manifest` is the signed manifest of the release that goes to the slot now, and says that every
+partial file there is of this release; `<i>.z` the packed form of its file i; `tried` the failures.
+A manifest that was not accepted yet, and a root document, lie there under their object ids.
+"""
+
+import hashlib
+import struct
+
+from formats import signed
+from formats.crc import crc32
+
+MANIFEST = "manifest"
+TRIED = "tried"
+PACKED = ".z"
+
+BLOCK_BYTES = 1024  # read or written at a time
+_FOLDER = "dl"
+_TRIED = "<32sIHBBI"
+_TRIED_BYTES = 40
+_IS_FOLDER = 0x4000
+
+
+class Tried:
+    """How often a release was tried in vain, and why.
+
+    Attributes:
+        digest: SHA-256 of the signed manifest, zeros while nothing was tried.
+        seq: Its seq as the desired state said it.
+        reason: The last reason code.
+        attempts: How many ended badly.
+        is_settled: It is not tried any more.
+    """
+
+    def __init__(self, digest=bytes(32), seq=0, reason=0, attempts=0, is_settled=False) -> None:
+        self.digest = digest
+        self.seq = seq
+        self.reason = reason
+        self.attempts = attempts
+        self.is_settled = is_settled
+
+
+class Downloads:
+    """The folder; nothing in it is needed, everything can be fetched again.
+
+    Args:
+        store: `ota.store.Store`.
+    """
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self._files = store.files
+
+    def path(self, name: str) -> str:
+        """Return where a file of the folder lies."""
+        return self._store.path("%s/%s" % (_FOLDER, name))
+
+    def names(self) -> list:
+        """Return what lies there."""
+        return [entry[0] for entry in entries(self._files, self._store.path(_FOLDER))]
+
+    def digest_of(self, name: str) -> bytes:
+        """Return the SHA-256 of a signed document that lies there; empty when there is none."""
+        content = self.read(name)
+        return hashlib.sha256(content).digest() if content else b""
+
+    def read(self, name: str) -> bytes:
+        """Return a signed document, empty when there is none or it is too long to be one."""
+        content = self._store.read("%s/%s" % (_FOLDER, name), signed.MAX_BYTES)
+        return content if content and len(content) <= signed.MAX_BYTES else b""
+
+    def write(self, name: str, content) -> None:
+        """Write a file beside the old one, then rename it."""
+        self._store.write("%s/%s" % (_FOLDER, name), content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file unless there is none."""
+        remove(self._files, self.path(name))
+
+    def clear(self) -> None:
+        """Remove all but the failures."""
+        for name in self.names():
+            if name != TRIED:
+                self._files.remove(self.path(name))
+
+    def read_tried(self) -> Tried:
+        """Return the failures; none when they cannot be read."""
+        content = self.read(TRIED)
+        if len(content) != _TRIED_BYTES + 4:
+            return Tried()
+        digest, seq, reason, attempts, is_settled, crc = struct.unpack(_TRIED, content)
+        if crc != crc32(content[:-4]):
+            return Tried()
+        return Tried(digest, seq, reason, attempts, bool(is_settled))
+
+    def write_tried(self, tried) -> None:
+        """Remember the failures over a restart."""
+        fields = (tried.digest, tried.seq, tried.reason, tried.attempts, tried.is_settled, 0)
+        content = struct.pack(_TRIED, *fields)[:-4]
+        self.write(TRIED, content + struct.pack("<I", crc32(content)))
+
+
+def entries(files, folder: str) -> list:
+    """Return the entries of a folder, none when there is no such folder."""
+    try:
+        return list(files.ilistdir(folder))
+    except OSError as error:
+        if error.errno == 2:  # ENOENT
+            return []
+        raise
+
+
+def is_folder(entry) -> bool:
+    """Return whether an entry of `entries` is a folder."""
+    return entry[1] == _IS_FOLDER
+
+
+def length(files, path: str) -> int:
+    """Return how long a file is, -1 when there is none."""
+    try:
+        found = files.stat(path)
+    except OSError as error:
+        if error.errno in (2, 20):  # ENOENT, ENOTDIR
+            return -1
+        raise
+    return found[6]
+
+
+def remove(files, path: str) -> None:
+    """Remove a file unless there is none."""
+    try:
+        files.remove(path)
+    except OSError as error:
+        if error.errno != 2:  # ENOENT
+            raise
+
+
+def append(files, path: str, content) -> None:
+    """Append to a file; durable when this returns."""
+    with files.open(path, "ab") as file:
+        file.write(content)

@@ -1,0 +1,210 @@
+"""One attempt at the wanted release: root documents, manifest, files, check, and it is armed."""
+
+import hashlib
+from binascii import unhexlify
+
+from formats import errors, objects
+from formats.errors import OnebyteError
+from ota import downloads, slots, trust
+from ota.check import SlotCheck
+from ota.install import Install
+from ota.small_object import SmallObject
+from ota.standing import has_firmware
+from ota.store import make_folders
+
+
+class _Again(Exception):
+    """One signature was verified in this step; the others have theirs."""
+
+
+class Job:
+    """Everything that is done for one want, in bounded steps.
+
+    Ask `next_request`: fetch that and `put` it; while it is None, `step`, until it returns True.
+    After an exception a new job goes on from what is on flash.
+
+    Args:
+        standing: Standing.
+        want: as `update_messages.parse_want` returns it.
+
+    Attributes:
+        is_final: another attempt would end in the same way.
+        found: `Manifest` of the release once it is accepted.
+        done_bytes, total_bytes: of its files.
+    """
+
+    def __init__(self, standing, want):
+        self.is_final = False
+        self.found = None
+        self._standing = standing
+        self._want = want
+        self._downloads = downloads.Downloads(standing.store)
+        self._task = None
+        self._install = None
+        self._verdicts: dict = {}
+        self._has_verified = False
+        self._work = self._run()
+
+    @property
+    def done_bytes(self) -> int:
+        """Bytes of the files that are there."""
+        return self._install.done_bytes if self._install else 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files, 0 before they are known."""
+        return self._install.total_bytes if self._install else 0
+
+    def is_for(self, want) -> bool:
+        """Return whether another want asks for the same release."""
+        keys = ("seq", "manifest", "bytes", "root")
+        return want is not None and not [key for key in keys if want[key] != self._want[key]]
+
+    def next_request(self):
+        """Return (object id, offset, bytes) of what to fetch, None while there is other work."""
+        return self._task.next_request() if self._task else None
+
+    def put(self, piece) -> None:
+        """Take the beginning of what `next_request` asked for; durable when this returns."""
+        self._task.put(piece)
+
+    def step(self) -> bool:
+        """Do a bounded piece of work; return whether the release is armed.
+
+        Raises:
+            OnebyteError: the release is refused, or what came for it is wrong.
+            OSError: the flash failed.
+        """
+        self._has_verified = False
+        try:
+            next(self._work)
+        except StopIteration:
+            return True
+        return False
+
+    def close(self) -> None:
+        """End it; a download may go on later."""
+        self._work.close()
+        if self._task:
+            self._task.close()
+
+    def _run(self):
+        want, standing = self._want, self._standing
+        while want["root"] > standing.root.epoch:
+            yield from self._take_root(standing.root.epoch + 1)
+        content = yield from self._take_manifest()
+        found = self.found = yield from self._judge(self._open_manifest, content)
+        if not self._goes_on() and standing.event(slots.OFFER, want["seq"]) != slots.DOWNLOAD:
+            self.is_final = True
+            raise OnebyteError(errors.UPDATE_SEQ)
+        yield
+        source = standing.source_of_copies()
+        install = Install(standing.store, standing.target, content, found, source)
+        install.firmware = standing.platform.firmware
+        self._install = install
+        yield from self._do(install)
+        standing.event(slots.FETCHED)
+        yield from self._check(content)
+        if standing.event(slots.VERIFIED, found) != slots.RESTART:
+            self.is_final = True
+            raise OnebyteError(errors.UPDATE_SEQ)
+        if has_firmware(found):
+            standing.platform.firmware.arm()
+
+    def _goes_on(self) -> bool:
+        """Return whether an attempt before this one has begun the same download."""
+        return self._standing.node.phase in (slots.FETCH, slots.VERIFY)
+
+    def _do(self, task):
+        self._task = task
+        while not task.is_done:
+            if task.next_request() is None:
+                task.step()
+            yield
+        self._task = None
+
+    def _take_root(self, epoch: int):
+        name = objects.root_id(epoch)
+        yield from self._fetch_small(name, 0)
+        content = self._downloads.read(name)
+        try:
+            root = yield from self._judge(self._open_root, content)
+        finally:
+            if self.is_final:
+                self._downloads.remove(name)
+        standing = self._standing
+        standing.store.add_root(content, epoch)
+        standing.event(slots.ROOT, epoch)
+        standing.root = root
+        self._downloads.remove(name)
+        yield
+
+    def _take_manifest(self):
+        want = self._want
+        digest = unhexlify(want["manifest"])
+        if self._downloads.digest_of(downloads.MANIFEST) == digest:
+            return self._downloads.read(downloads.MANIFEST)
+        yield from self._fetch_small(want["manifest"], want["bytes"])
+        content = self._downloads.read(want["manifest"])
+        if hashlib.sha256(content).digest() != digest:
+            self._downloads.remove(want["manifest"])
+            raise OnebyteError(errors.UPDATE_HASH, "manifest")
+        return content
+
+    def _fetch_small(self, name: str, n_bytes: int):
+        path = self._downloads.path(name)
+        make_folders(self._standing.store.files, path)
+        yield from self._do(SmallObject(self._standing.store.files, path, name, n_bytes))
+
+    def _open_manifest(self, content):
+        standing = self._standing
+        found = trust.open_manifest(
+            content, standing.root, standing.device, standing.record, self._verify
+        )
+        if found.manifest_seq != self._want["seq"]:
+            raise OnebyteError(errors.UPDATE_WANT, "seq %d" % found.manifest_seq)
+        return found
+
+    def _open_root(self, content):
+        return trust.open_root(content, self._standing.root, self._verify)
+
+    def _judge(self, function, content):
+        """Return what a decision of `ota.trust` returns; each of its signatures takes a step."""
+        while True:
+            try:
+                found = function(content)
+                break
+            except _Again:
+                pass
+            except OnebyteError:
+                self.is_final = True
+                raise
+            yield
+        self._verdicts.clear()
+        return found
+
+    def _verify(self, public_key, signature, message) -> bool:
+        name = hashlib.sha256(bytes(public_key) + bytes(signature))
+        name.update(message)
+        name = name.digest()
+        if name not in self._verdicts:
+            if self._has_verified:
+                raise _Again
+            self._has_verified = True
+            self._verdicts[name] = self._standing.verify(public_key, signature, message)
+        return self._verdicts[name]
+
+    def _check(self, content):
+        """Read the whole slot back, as a boot does; what is armed is what was accepted."""
+        standing = self._standing
+        path = standing.store.slot_path(standing.target)
+        check = SlotCheck(
+            standing.store.files, path, standing.root, standing.verify, standing.device
+        )
+        while not check.step():
+            yield
+        if check.manifest is not None and check.content == content:
+            return
+        standing.event(slots.VERIFY_FAILED)
+        self._downloads.clear()
+        raise OnebyteError(check.reason or errors.UPDATE_HASH, check.detail)

@@ -93,6 +93,9 @@ def test_a_file_that_does_not_fit_is_refused_by_name():
         (1, 0, 2, 1, "a", sha),
         (1, 1, 2, 0, "a", sha),
         (1, 0, (1 << 24) + 1, (1 << 24) + 1, "a", sha),
+        # Firmware is written as it comes, and there is some.
+        (manifest.FIRMWARE, manifest.DEFLATE, 10, 9, "a", sha),
+        (manifest.FIRMWARE, manifest.PLAIN, 0, 0, "a", sha),
     ):
         bad = fields(files=[entry], mpy_abi=0, arch=0, golden_hash=sha)
         raises(errors.MANIFEST_FILE, manifest_pack.pack, bad)

@@ -1,0 +1,187 @@
+"""A board at a pseudo terminal whose line can be made to fail in every way that real ones do.
+
+Behind the line is `raw_repl.py` on MicroPython's unix port, or a TCP port such as the emulator's.
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from serial_boards import Line, running
+
+SCRIPT = Path(__file__).with_name("raw_repl.py")
+
+
+def micropython() -> str:
+    """Return the packaged unix port."""
+    beside = Path(sys.executable).with_name("micropython")
+    found = str(beside) if beside.is_file() else shutil.which("micropython")
+    assert found, "the packaged MicroPython is one of the project's dependencies"
+    return found
+
+
+class Process:
+    """The interpreter; Ctrl-C reaches its program as a signal."""
+
+    def __init__(
+        self,
+        n_blocks: int = 64,
+        version: str = "-",
+        name: str = "micropython",
+        unique_id: str = "e661640843215678",
+        path: str = "-",
+    ) -> None:
+        arguments = [str(n_blocks), version, name, unique_id, path]
+        self._process = subprocess.Popen(
+            [micropython(), str(SCRIPT), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._in, self.out = self._process.stdin, self._process.stdout
+        assert self.out.read(1) == b"\x06"
+        self._is_running = False
+
+    def fileno(self) -> int:
+        return self.out.fileno()
+
+    def send(self, data: bytes) -> None:
+        for at, byte in enumerate(data):
+            if byte == 3 and self._is_running:
+                self._process.send_signal(signal.SIGINT)
+                time.sleep(0.03)  # a second one before the first is seen would end the process
+            self._is_running = self._is_running or byte == 4
+            self._in.write(data[at : at + 1])
+
+    def receive(self) -> bytes:
+        data = os.read(self.out.fileno(), 4096)
+        if data.endswith(b">"):
+            self._is_running = False
+        return data
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._in.close()
+        self._process.terminate()
+        self._process.wait(10)
+        self.out.close()
+
+
+class Tcp:
+    """The emulator's serial port, or another one that is served by TCP."""
+
+    def __init__(self, url: str) -> None:
+        host, _, port = url.removeprefix("socket://").rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), 10)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        return self._socket.recv(4096)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class ReplBoard:
+    """A board; `path` is the port that a program opens.
+
+    Args:
+        peer: What answers; a `Process` by default.
+        unplug_after: The cable is pulled after so many bytes from the computer.
+        stall_after: From then on nothing arrives any more, and nothing is answered.
+        garble_every: Every so many bytes from the board, one has a flipped bit.
+        garble_in_every: The same for bytes from the computer.
+        board: Arguments of the `Process`.
+    """
+
+    def __init__(
+        self,
+        peer: Process | Tcp | None = None,
+        unplug_after: int | None = None,
+        stall_after: int | None = None,
+        garble_every: int | None = None,
+        garble_in_every: int | None = None,
+        **board: Any,
+    ) -> None:
+        self.peer = peer or Process(**board)
+        self.line = Line()
+        self.unplug_after = unplug_after
+        self.stall_after = stall_after
+        self.garble_every = garble_every
+        self.garble_in_every = garble_in_every
+        self.n_in = 0
+        self.n_out = 0
+
+    @property
+    def path(self) -> str:
+        return self.line.path
+
+    def __enter__(self) -> Self:
+        self._relay = running(self.line, self._step)
+        self._relay.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._relay.__exit__(None, None, None)
+        self.peer.close()
+
+    def replug(self) -> None:
+        """Put the cable in again: the same board at a new port, with a good line."""
+        self._relay.__exit__(None, None, None)
+        self.line = Line()
+        self.unplug_after = self.stall_after = self.garble_every = self.garble_in_every = None
+        self._relay = running(self.line, self._step)
+        self._relay.__enter__()
+
+    def _step(self, line: Line) -> None:
+        readable, _, _ = select.select([line.master, self.peer], [], [], 0.02)
+        if line.master in readable:
+            self._to_board(os.read(line.master, 4096))
+        if line.is_open and self.peer in readable:
+            data = self._garbled(self.peer.receive(), self.garble_every, self.n_out)
+            self.n_out += len(data)
+            if not self._is_stalled():
+                os.write(line.master, data)
+
+    def _to_board(self, data: bytes) -> None:
+        if self.unplug_after is not None:
+            data = data[: max(0, self.unplug_after - self.n_in)]
+        if self.stall_after is not None:
+            data = data[: max(0, self.stall_after - self.n_in)]
+        self.peer.send(self._garbled(data, self.garble_in_every, self.n_in))
+        self.n_in += len(data)
+        if self.unplug_after is not None and self.n_in >= self.unplug_after:
+            self.line.unplug()
+
+    def _is_stalled(self) -> bool:
+        return self.stall_after is not None and self.n_in >= self.stall_after
+
+    @staticmethod
+    def _garbled(data: bytes, every: int | None, before: int) -> bytes:
+        if every is None:
+            return data
+        spoilt = bytearray(data)
+        for at in range(len(spoilt)):
+            if (before + at + 1) % every == 0:
+                spoilt[at] ^= 0x20
+        return bytes(spoilt)

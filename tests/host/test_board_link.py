@@ -1,0 +1,291 @@
+"""The link to a board, against a real interpreter behind a line that fails on purpose."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from repl_board import ReplBoard
+from serial.tools import list_ports, list_ports_common
+from serial_boards import EspBoard, Line, chatter
+
+from onebyte.boards import diagnosis, find, link, transport
+from onebyte.boards.link import (
+    Board,
+    DeviceError,
+    MissingFile,
+    NoSpace,
+    Silent,
+    open_board,
+)
+from onebyte.errors import UserError
+
+CONTENT = bytes(range(256)) * 12
+OLD = b"the old one"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that a fake board does not need."""
+    for name, seconds in {"_STOP_S": 0.4, "_ANSWER_S": 0.5, "_QUIET_S": 0.1}.items():
+        monkeypatch.setattr(transport, name, seconds)
+    monkeypatch.setattr(link, "EXEC_S", 0.5)
+
+
+def write_content(board: Board) -> None:
+    board.write_file("/f", CONTENT)
+
+
+def refuse(port: str, says: str, action: Callable[[Board], None] = lambda board: None) -> None:
+    """Check that a board is refused, or what is done with it, in one line."""
+    with pytest.raises(UserError, match=says) as caught, open_board(port) as board:
+        action(board)
+    assert "\n" not in str(caught.value)
+
+
+def names_on(board: Board) -> list[str]:
+    return board.exec("import os\nprint(*os.listdir('/'))").split()
+
+
+def test_code_runs_and_its_names_stay() -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        assert board.exec("x = 6\nprint('\\u00e4', x)") == "ä 6\n"
+        assert board.exec("print(7 * x)") == "42\n"
+        assert board.ask("import json\nprint(json.dumps([x]))") == [6]
+
+
+def test_facts_are_those_of_the_interpreter() -> None:
+    with ReplBoard(unique_id="0011aaff") as fake, open_board(fake.path) as board:
+        facts = board.facts
+    assert (facts.implementation, facts.mpy, facts.arch) == ("micropython", (6, 3), "x64")
+    assert facts.version >= (1, 28, 0)
+    assert (facts.unique_id, facts.board, facts.product) == ("0011aaff", "", None)
+
+
+def test_product_is_told() -> None:
+    text = b'{"vendor": "v", "class": "c"}'
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        board.write_file("/id/product.json", text)
+        board._facts = None
+        assert board.facts.product == {"vendor": "v", "class": "c"}
+
+
+def test_exception_on_the_board_is_one_line_and_keeps_its_traceback() -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        with pytest.raises(DeviceError, match="the board says: ZeroDivisionError") as caught:
+            board.exec("def f():\n 1//0\nf()")
+        assert "line 2, in f" in caught.value.traceback
+        assert board.exec("print(1)") == "1\n"
+
+
+def test_output_comes_while_the_program_runs_and_may_stop_it() -> None:
+    class Enough(Exception):
+        pass
+
+    seen: list[bytes] = []
+
+    def take(piece: bytes) -> None:
+        seen.append(piece)
+        if len(b"".join(seen)) >= 6:
+            raise Enough
+
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        endless = "import time\nn = 0\nwhile 1:\n print(n)\n n += 1\n time.sleep_ms(20)"
+        with pytest.raises(Enough):
+            board.exec(endless, on_output=take)
+        assert b"".join(seen).split()[:3] == [b"0", b"1", b"2"]
+        n = int(board.exec("print(n)"))
+        time.sleep(0.1)
+        assert int(board.exec("print(n)")) == n, "the program still runs"
+
+
+def test_files_arrive_whole() -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        steps: list[tuple[int, int]] = []
+        board.write_file("/a/b/c.bin", CONTENT, lambda *step: steps.append(step))
+        assert board.read_file("/a/b/c.bin") == CONTENT
+        assert steps[-1] == (len(CONTENT), len(CONTENT)) and len(steps) > 2
+        board.write_file("/a/b/c.bin", b"")
+        assert board.read_file("/a/b/c.bin") == b""
+        assert board.exec("print(os.listdir('/a/b'))") == "['c.bin']\n"
+        assert board.remove_file("/a/b/c.bin") and not board.remove_file("/a/b/c.bin")
+        with pytest.raises(MissingFile, match=r"no file /a/b/c.bin"):
+            board.read_file("/a/b/c.bin")
+
+
+def test_flash_that_is_nearly_full_is_left_alone() -> None:
+    with ReplBoard(n_blocks=12) as fake, open_board(fake.path) as board:
+        board.write_file("/old", OLD)
+        with pytest.raises(NoSpace, match=r"nearly full.*nothing was written.*mpremote fs"):
+            board.write_file("/old", bytes(40_000))
+        assert (board.read_file("/old"), names_on(board)) == (OLD, ["old"])
+
+
+def test_flash_that_runs_full_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Board, "_check_fits", lambda *_: None)
+    with ReplBoard(n_blocks=12) as fake, open_board(fake.path) as board:
+        board.write_file("/old", OLD)
+        with pytest.raises(NoSpace, match=r"the flash is full.*mpremote fs"):
+            board.write_file("/old", bytes(60_000))
+        assert (board.read_file("/old"), names_on(board)) == (OLD, ["old"])
+
+
+def test_unplugged_while_copying_leaves_a_whole_file(impatient: None) -> None:
+    with ReplBoard() as fake:
+        with open_board(fake.path) as board:
+            board.write_file("/f", OLD)
+        n_before = fake.n_in
+        with open_board(fake.path) as board:
+            board.write_file("/other", CONTENT)
+        n_needed = fake.n_in - n_before
+        found = set()
+        for share in (0.2, 0.5, 0.8, 0.95, 0.99):
+            fake.replug()
+            fake.unplug_after = fake.n_in + int(share * n_needed)
+            refuse(fake.path, r"connection was lost.*unplugged", write_content)
+            fake.replug()
+            with open_board(fake.path) as board:
+                content = board.read_file("/f")
+                assert content in (OLD, CONTENT), "half written"
+                found.add(content)
+        assert OLD in found
+        with open_board(fake.path) as board:  # and the next attempt goes through
+            board.write_file("/f", CONTENT)
+            assert board.read_file("/f") == CONTENT
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_board_that_stops_answering_while_copying(impatient: None, share: float) -> None:
+    with ReplBoard() as fake:
+        with open_board(fake.path) as board:
+            board.write_file("/f", OLD)
+
+        def stall(board: Board) -> None:
+            fake.stall_after = fake.n_in + int(share * 3000)
+            write_content(board)
+
+        refuse(fake.path, r"stopped answering|does not answer|is damaged", stall)
+        fake.replug()
+        with open_board(fake.path) as board:
+            assert board.read_file("/f") == OLD
+
+
+@pytest.mark.parametrize("every", [97, 211, 499])
+@pytest.mark.parametrize("side", ["garble_every", "garble_in_every"])
+def test_damaged_bytes_never_become_a_file(impatient: None, side: str, every: int) -> None:
+    with ReplBoard() as fake:
+        with open_board(fake.path) as board:
+            board.write_file("/f", OLD)
+        try:
+            with open_board(fake.path) as board:
+                setattr(fake, side, every)
+                board.write_file("/f", CONTENT)
+        except UserError as error:
+            assert "\n" not in str(error)
+        fake.replug()
+        with open_board(fake.path) as board:
+            assert board.read_file("/f") in (OLD, CONTENT)
+
+
+def test_damaged_answer_is_no_content(impatient: None) -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        board.write_file("/f", CONTENT)
+        fake.garble_every = 1000
+        with pytest.raises(Silent, match=r"is damaged.*another cable"):
+            board.read_file("/f")
+
+
+def test_board_that_is_silent(impatient: None) -> None:
+    line = Line()
+    refuse(line.path, r"says nothing: press RESET .*onebyte flash")
+    line.unplug()
+
+
+def test_program_that_ctrl_c_does_not_stop_is_quoted(impatient: None) -> None:
+    with chatter(b"temperature 21\r\n") as line:
+        refuse(line.path, r"does not stop \(it says '.*temp.*RESET")
+
+
+def test_board_in_its_rom_loader_is_told_from_one_that_hangs(impatient: None) -> None:
+    with EspBoard("esp32s3") as board:
+        refuse(board.path, r"wrong mode, its boot loader: press RESET")
+    with chatter(b"waiting for download\r\n") as line:
+        refuse(line.path, "wrong mode")
+
+
+def test_locked_board_says_how_to_open_it(impatient: None) -> None:
+    with chatter(b"onebyte boot: locked\r\n") as line:
+        refuse(line.path, r"is locked: .*--unlock")
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "says"),
+    [
+        ("1.20.0", "micropython", r"MicroPython v1\.20\.0, which is too old: flash v1\.25\.0"),
+        ("9.2.1", "circuitpython", r"runs circuitpython v9\.2\.1, not MicroPython"),
+    ],
+)
+def test_interpreter_that_is_too_old_or_another(version: str, name: str, says: str) -> None:
+    with ReplBoard(version=version, name=name) as fake:
+        with pytest.raises(UserError, match=says), open_board(fake.path):
+            pass
+        with open_board(fake.path, is_checked=False) as board:  # a door for whoever wants in
+            assert board.exec("print(1)") == "1\n"
+
+
+def test_port_that_is_busy_or_missing(tmp_path: Path) -> None:
+    line = Line()
+    other = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(UserError, match="is busy: another program"), open_board(line.path):
+        pass
+    os.close(other)
+    line.unplug()
+    refuse(str(tmp_path / "ttyACM0"), r"no port .*cable that carries data")
+
+
+def usb(device: str, vid: int = 0x2E8A, pid: int = 0x0005) -> Any:
+    port = list_ports_common.ListPortInfo(device)
+    port.vid, port.pid = vid, pid
+    return port
+
+
+@pytest.fixture
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Say which ports and drives there are."""
+
+    def set_up(*ports: Any, drives: tuple[Path, ...] = (), hidden: tuple[Path, ...] = ()) -> None:
+        monkeypatch.setattr(list_ports, "comports", lambda: list(ports))
+        monkeypatch.setattr(find, "_mount_points", lambda: iter(drives))
+        monkeypatch.setattr(find, "unmounted_drives", lambda: list(hidden))
+
+    return set_up
+
+
+def test_only_board_is_taken_and_several_are_listed(plugged: Callable[..., None]) -> None:
+    stranger = usb("/dev/stranger", 0x1234, 0x5678)
+    plugged(usb("/dev/a"), stranger)
+    assert diagnosis.choose_port("") == "/dev/a"
+    assert diagnosis.choose_port("/dev/z") == "/dev/z"
+    plugged(usb("/dev/a"), usb("/dev/b"), stranger)
+    with pytest.raises(UserError, match=r"several boards: /dev/a \(.*\), /dev/b .*--port") as one:
+        diagnosis.choose_port("")
+    assert "stranger" not in str(one.value)
+
+
+def test_no_board_or_one_in_the_wrong_mode(plugged: Callable[..., None], tmp_path: Path) -> None:
+    plugged()
+    with pytest.raises(UserError, match=r"no board found.*cable that carries data"):
+        diagnosis.choose_port("")
+    (tmp_path / find.INFO).write_text("UF2 Bootloader\nBoard-ID: RPI-RP2\n")
+    plugged(drives=(tmp_path,))
+    with pytest.raises(UserError, match=r"in BOOTSEL mode: unplug it.*without the button"):
+        diagnosis.choose_port("")
+    with pytest.raises(UserError, match=r"in BOOTSEL mode"):
+        diagnosis.choose_port(str(tmp_path))
+    plugged(hidden=(tmp_path / "RPI-RP2",))
+    with pytest.raises(UserError, match=r"in BOOTSEL mode"):
+        diagnosis.choose_port("")

@@ -89,8 +89,18 @@ jobs_option = click.option(
 
 def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe a broker; the function gets `settings` (BrokerSettings)."""
+    return _with_broker(function, is_required=True)
 
-    @click.option("--broker", type=BrokerAddress(), required=True, help="The broker's address.")
+
+def optional_broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options; `settings` is None where no broker is given."""
+    return _with_broker(function, is_required=False)
+
+
+def _with_broker(function: Callable[..., Any], is_required: bool) -> Callable[..., Any]:
+    @click.option(
+        "--broker", type=BrokerAddress(), required=is_required, help="The broker's address."
+    )
     @click.option("--user", help=f"User name; the password stands in ${PASSWORD_VARIABLE}.")
     @click.option("--tls", is_flag=True, help="Encrypt, trust the system's authorities.")
     @click.option(
@@ -101,12 +111,14 @@ def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_settings(
         *args: Any,
-        broker: tuple[str, int | None],
+        broker: tuple[str, int | None] | None,
         user: str | None,
         tls: bool,
         tls_ca: Path | None,
         **options: Any,
     ) -> Any:
+        if broker is None:
+            return function(*args, settings=None, **options)
         from onebyte.receiver.link import BrokerSettings  # loads the MQTT library
 
         encrypted = tls or tls_ca is not None

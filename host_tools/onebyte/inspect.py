@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from formats import errors, features_table, model, recording, result, signed, trees
+from formats import errors, features_table, manifest, model, recording, result, signed, trees
 from formats.errors import OnebyteError
 from onebyte import inspect_signed
 from onebyte.errors import UserError
@@ -27,7 +27,7 @@ _FULL_SCALE = 32768
 _NEVER = 65535
 
 _DAMAGED = "copy or download the file again"
-_OTHER_KIND = "give a model file (.obm) or a recording (.obr), a manifest or a root document"
+_OTHER_KIND = "give a model file (.obm) or a recording (.obr), a release, a root document or a key"
 _OTHER_VERSION = "it was made for another version of onebyte: update onebyte or train again"
 _ADVICE = {
     errors.TOO_SHORT: _DAMAGED,
@@ -56,11 +56,17 @@ def facts(path: Path) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read, or is refused; names the reason and what to do.
     """
+    if path.is_dir():
+        return _folder_facts(path)
     try:
         if path.stat().st_size > model.MAX_BYTES or _starts_with(path, recording.MAGIC):
             found = recording_facts(path)
         elif _starts_with(path, signed.MAGIC):
             found = inspect_signed.facts(path.read_bytes())
+        elif _starts_with(path, manifest.MAGIC):
+            found = inspect_signed.unsigned_facts(path.read_bytes())
+        elif _starts_with(path, b"-----BEGIN "):
+            found = inspect_signed.key_facts(path.read_bytes())
         else:
             found = model_facts(path.read_bytes())
     except OSError as error:
@@ -69,6 +75,18 @@ def facts(path: Path) -> dict[str, Any]:
         advice = _ADVICE.get(error.code, _WRONG_CONTENT)
         raise UserError(f"{path}: refused, {error}; {advice}") from error
     return {"file": str(path), **found}
+
+
+def _folder_facts(path: Path) -> dict[str, Any]:
+    """Return what stands in a release folder: its manifest, and which objects are there."""
+    for name in ("manifest", "manifest.unsigned"):
+        if (path / name).is_file():
+            found = facts(path / name)
+            listed = {entry["object"] for entry in found["files"]}
+            there = {entry.name for entry in (path / "objects").glob("*")}
+            found["missing_objects"] = [{"object": name} for name in sorted(listed - there)]
+            return found
+    raise UserError(f"{path}: Is a directory without a manifest, so no release")
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:

@@ -5,9 +5,10 @@ Signatures are listed and not verified: for that a root document that one trusts
 
 from typing import Any
 
-from formats import manifest, root_document, signed
+from formats import manifest, objects, root_document, signed
+from onebyte.errors import UserError
 
-__all__ = ["facts"]
+__all__ = ["facts", "key_facts", "unsigned_facts"]
 
 _CODECS = ("as it is", "deflate")
 _PLAIN_FIELDS = (
@@ -35,18 +36,56 @@ def facts(file: bytes) -> dict[str, Any]:
     return {"kind": title, "bytes": len(file), **found, "signatures": signatures}
 
 
+def unsigned_facts(file: bytes) -> dict[str, Any]:
+    """Return what stands in a manifest that nobody has signed yet.
+
+    Raises:
+        OnebyteError: The file is refused.
+    """
+    return {"kind": "unsigned manifest", "bytes": len(file), **_manifest(file)}
+
+
+def key_facts(file: bytes) -> dict[str, Any]:
+    """Return what can be said of a key file without its passphrase.
+
+    Raises:
+        UserError: It is no key.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in file:
+        return {"kind": "private key", "bytes": len(file), "encrypted": True}
+    if b" PRIVATE KEY-----" in file:
+        return {"kind": "private key", "bytes": len(file), "encrypted": False}
+    try:
+        key = serialization.load_pem_public_key(file)
+    except ValueError:
+        raise UserError("a PEM file, but no key of ours") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise UserError("a public key, but not of Ed25519")
+    public = key.public_bytes_raw()
+    return {
+        "kind": "public key",
+        "bytes": len(file),
+        "key_id": signed.key_id(public).hex(),
+        "public_key": public.hex(),
+    }
+
+
 def _manifest(body: bytes) -> dict[str, Any]:
     parsed = manifest.parse(body)
     files = [
         {
             # Its folder in the slot names its type; firmware has none, it goes to a partition.
-            "path": manifest.path(kind, name) or f"firmware {name}",
-            "bytes": size,
-            "stored_bytes": stored_bytes,
-            "codec": _CODECS[codec],
-            "sha256": digest.hex(),
+            "path": manifest.path(entry[0], entry[4]) or f"firmware {entry[4]}",
+            "bytes": entry[2],
+            "stored_bytes": entry[3],
+            "codec": _CODECS[entry[1]],
+            "sha256": entry[5].hex(),
+            "object": objects.file_id(entry),
         }
-        for kind, codec, size, stored_bytes, name, digest in parsed.files
+        for entry in parsed.files
     ]
     return {
         "key_id": parsed.key_id.hex(),

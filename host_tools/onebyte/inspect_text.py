@@ -10,6 +10,8 @@ from rich.table import Table
 __all__ = ["show"]
 
 _MOST_FULL = 255
+_SIGNED = ("manifest", "root document")
+_UNSIGNED = ("unsigned manifest", "private key", "public key")
 
 
 def show(found: dict[str, Any], console: Console) -> None:
@@ -19,7 +21,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         _show_recording(found, console)
     elif found["kind"] == "native module":
         _show_native_module(found, console)
-    elif found["kind"] in ("manifest", "root document"):
+    elif found["kind"] in _SIGNED or found["kind"] in _UNSIGNED:
         _show_signed(found, console)
     else:
         _show_model(found, console)
@@ -48,9 +50,11 @@ def _show_native_module(found: dict[str, Any], console: Console) -> None:
 
 
 def _show_signed(found: dict[str, Any], console: Console) -> None:
-    """Print a manifest or a root document: a line for each value, then its tables."""
+    """Print a manifest, a root document or a key: a line for each value, then its tables."""
     console.print(f"[bold]{escape(found['file'])}[/bold]: {found['kind']}, {found['bytes']} bytes")
-    console.print("[bold]Signatures were not verified[/bold]: nobody says yet who made this file")
+    if found["kind"] in _SIGNED:
+        text = "[bold]Signatures were not verified[/bold]: nobody says yet who made this file"
+        console.print(text)
     for name, value in found.items():
         if name in ("file", "kind", "bytes"):
             continue
@@ -61,10 +65,13 @@ def _show_signed(found: dict[str, Any], console: Console) -> None:
 
 
 def _entry_table(title: str, entries: list[dict[str, Any]]) -> Table:
-    table = Table(*(entries[0] if entries else ()), title=title, box=box.SIMPLE)
+    names = list(entries[0]) if entries else []
+    if "sha256" in names:
+        names.remove("object")  # its id is the hash, and how it is stored
+    table = Table(*names, title=title, box=box.SIMPLE)
     for entry in entries:
         # Hashes and keys would leave no room for the names; --json has them whole.
-        texts = [str(value) for value in entry.values()]
+        texts = [str(entry[name]) for name in names]
         table.add_row(*(escape(t if len(t) < 64 else t[:12] + "...") for t in texts))
     return table
 

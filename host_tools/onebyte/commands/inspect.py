@@ -12,10 +12,10 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what stands in a model, recording, release or module.
+    """Say what stands in a model, recording, release or key.
 
     A module is a .mpy file with native code.
-    A release is a signed manifest or root document; its signatures are shown, not verified.
+    A release is its folder or manifest; signatures are shown, `onebyte verify` verifies them.
     A file that is refused gives one line with the reason and exit code 2.
 
     \b

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +127,26 @@ class Link:
         if wait_s:
             info.wait_for_publish(wait_s)
 
+    def deliver(self, messages: Iterable[tuple[str, bytes]], timeout_s: float) -> None:
+        """Publish retained messages with QoS 1 and wait until the broker has every one of them.
+
+        Args:
+            messages: (topic, payload); an empty payload removes what is retained there.
+            timeout_s: how long the broker may take for all of them.
+
+        Raises:
+            UserError: it did not take them in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        waiting = [self._client.publish(topic, data, 1, True) for topic, data in messages]
+        try:
+            for info in waiting:
+                info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{self.settings.address}: {error}") from None
+        if not all(info.is_published() for info in waiting):
+            raise UserError(f"{self.settings.address}: the broker does not take what is published")
+
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """Yield what arrived: waits up to `timeout_s` for the first, never for the next ones."""
         deadline = time.monotonic() + timeout_s
@@ -159,7 +179,10 @@ class Link:
         self.n_connects += 1
         if self._presence is not None:
             client.publish(self._presence, _ONLINE, qos=1, retain=True)
-        client.subscribe([(topic, 1) for topic in self._topics])
+        if self._topics:
+            client.subscribe([(topic, 1) for topic in self._topics])
+        else:
+            self._answered.set()
 
     def _on_subscribe(self, client: mqtt.Client, data: Any, mid: int, codes: Any, _: Any) -> None:
         refused = [

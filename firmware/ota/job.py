@@ -109,7 +109,7 @@ class Job:
             self.is_final = True
             raise OnebyteError(errors.UPDATE_SEQ)
         if has_firmware(found):
-            standing.platform.firmware.arm()
+            standing.platform.firmware.arm(found)
 
     def _goes_on(self) -> bool:
         """Return whether an attempt before this one has begun the same download."""

@@ -30,6 +30,7 @@ class Boot:
         product: `Product`.
         manifest: `Manifest` of the slot that runs, None when none does.
         content: the bytes of its signed file.
+        must_restart: the chip has to start another firmware first.
         found: what the check of each slot said: (None, manifest or None, manifest or None); a slot
             that nothing depended on was not looked at, and is None.
     """
@@ -41,6 +42,7 @@ class Boot:
         self.product = product
         self.found = checked.seen()
         self.manifest = self.content = None
+        self.must_restart = False
         if node.running != NO_SLOT:
             self.manifest = checked[node.running]
             self.content = checked.contents[node.running]
@@ -61,6 +63,8 @@ class _Checked:
     """The manifests of the slots, each checked when it is asked for."""
 
     def __init__(self, store, root, product, verify, feed):
+        self.firmware = None
+        self.pending = NO_SLOT
         self.contents = [None, None, None]
         self._manifests = [None, None, None]
         self._is_checked = [True, False, False]
@@ -83,12 +87,20 @@ class _Checked:
             path = self._store.slot_path(slot)
             check = SlotCheck(self._store.files, path, self._root, self._verify, self._device)
             check.run(self._feed)
-            self._manifests[slot] = check.manifest
+            self._manifests[slot] = check.manifest if self._has_firmware(slot, check) else None
             self.contents[slot] = check.content
         return self._manifests[slot]
 
+    def _has_firmware(self, slot, check):
+        """Return whether the firmware of a release that was never confirmed is whole, too."""
+        if slot != self.pending or check.manifest is None:
+            return True
+        if self.firmware is None:
+            return not check.manifest.size_of(True)
+        return self.firmware.holds(check.manifest)
 
-def boot(store, product, verify, feed) -> Boot:
+
+def boot(store, product, verify, feed, firmware=None) -> Boot:
     """Return what runs; the record that says so is durable.
 
     Args:
@@ -96,6 +108,7 @@ def boot(store, product, verify, feed) -> Boot:
         product: `Product`.
         verify: checks one Ed25519 signature.
         feed: called at least every 0.3 s, where the signatures are checked by the native module.
+        firmware: `platform_esp32.Firmware` where the chip's own firmware is updated, too.
 
     Raises:
         OnebyteError: the product's own root document is none.
@@ -103,16 +116,32 @@ def boot(store, product, verify, feed) -> Boot:
     root = store.read_root(product.root, verify)
     record = store.read_state()
     checked = _Checked(store, root, product, verify, feed)
+    checked.firmware = firmware
+    checked.pending = record.pending if record else NO_SLOT
     event, detail = slots.boot_event(record, checked, root.epoch)
     off = slots.Node(slots.OFF, record, NO_SLOT)
     node, _ = slots.step(off, event, detail)
+    # On the way back the firmware is first: see docs/adr/0022-firmware-in-two-partitions.md.
+    is_left = _leave(firmware, node, record, checked)
     if node.record is not record:
         try:
             store.write_state(node.record)
         except OSError:
             slot = slot_changes.slot_without_writing(record, checked)
             node, _ = slots.step(off, slots.UNWRITABLE, slot)
-    return Boot(node, root, store, product, checked)
+            is_left |= _leave(firmware, node, record, checked)
+    found = Boot(node, root, store, product, checked)
+    if firmware is not None and found.manifest is not None:
+        found.must_restart = firmware.before_run(found.manifest, found.is_trial)
+    found.must_restart |= is_left
+    return found
+
+
+def _leave(firmware, node, record, checked) -> bool:
+    """Leave the firmware of a release that this start gives up; return whether that ran."""
+    if firmware is None or record is None or record.pending in (NO_SLOT, node.running):
+        return False
+    return firmware.leave(checked[record.pending])
 
 
 def enter(found) -> None:

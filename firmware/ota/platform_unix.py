@@ -10,9 +10,11 @@ class Platform:
 
     Attributes:
         partition_bytes: room of a firmware partition, 0: the firmware is not updated over the air.
+        firmware: what writes such a partition: nothing.
     """
 
     partition_bytes = 0
+    firmware = None
 
     def restart(self) -> None:
         """Start anew; never returns.

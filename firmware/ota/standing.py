@@ -68,9 +68,8 @@ class Standing:
 
     def leave_firmware(self, found) -> None:
         """Before the record of a revert: the firmware before starts next."""
-        for entry in found.files:
-            if entry[0] == manifest.FIRMWARE and self.platform.firmware is not None:
-                self.platform.firmware.leave(entry[2], entry[5])
+        if self.platform.firmware is not None:
+            self.platform.firmware.leave(found)
 
 
 def has_firmware(found) -> bool:

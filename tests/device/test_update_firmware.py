@@ -1,0 +1,138 @@
+"""A release with an ESP32's firmware: the real updater and loader over a chip's partitions."""
+
+import sys
+
+import ota_releases
+import slot_files
+import update_world
+import vfs
+from ota_releases import Release
+from update_world import SIGNER, World
+
+from formats import errors, manifest
+from formats.slot_state import SLOT_A, SLOT_B
+from ota import loader
+from ota.store import Store
+from ota.updater import Updater
+
+_HARDWARE = __file__.rsplit("/", 2)[0] + "/fakes/hardware"
+sys.path.insert(0, _HARDWARE)
+for _name in ("esp32", "machine", "ota.platform_esp32"):
+    sys.modules.pop(_name, None)
+import esp32  # noqa: E402
+
+from ota import platform_esp32  # noqa: E402
+
+sys.path.remove(_HARDWARE)
+
+OLD = esp32.make_image(4500, 1)
+NEW = esp32.make_image(9111, 2)
+TABLE = (
+    (1, "node.py", 3000, manifest.PLAIN, True),
+    (9, "exercise.obm", 2100, manifest.PLAIN, True),
+    (manifest.FIRMWARE, "firmware.bin", 0, manifest.PLAIN, True),
+)
+
+
+class FirmwareRelease(Release):
+    """A release that brings an image."""
+
+    def __init__(self, seq, image):
+        self._image = image
+        Release.__init__(self, SIGNER, seq, table=TABLE, tries=4)
+        del self.contents[""]
+
+    def _entry(self, kind, name, codec, content):
+        return Release._entry(
+            self, kind, name, codec, self._image if kind == manifest.FIRMWARE else content
+        )
+
+
+class EspWorld(World):
+    """A node on an ESP32 with two partitions."""
+
+    def start(self):
+        if not hasattr(self, "chip"):
+            self.chip = esp32.chip = esp32.Chip()
+            self.chip.flash["ota_0"][: len(OLD)] = OLD
+        for _ in range(20):
+            self.chip.power_on()
+            if not self._start():
+                return
+        raise AssertionError("it starts for ever")
+
+    def _start(self):
+        self.store = Store(vfs.VfsLfs2(self.flash))
+        platform = platform_esp32.Platform()
+        platform.restart = lambda: update_world.Platform().restart()
+        self.device.partition_bytes = platform.partition_bytes
+        product = slot_files.Product(self.device, ota_releases.root_file(self.signer, 1))
+        verify = self.signer.verify
+        self.boot = loader.boot(self.store, product, verify, platform.feed, platform.firmware)
+        if self.boot.must_restart:
+            return True
+        self.updater = Updater(self.boot, verify, platform, lambda low, high: high, self.limits)
+        self.updater.sources = (self.source, self.source)
+        self.updater.facts = lambda: self.facts
+        self.updater.link(True)
+        if self.want:
+            self.updater.on_want(self.want)
+        return False
+
+    def runs(self, image):
+        """Return whether that image runs."""
+        return bytes(self.chip.flash[self.chip.running]).startswith(image)
+
+
+def test_a_firmware_is_fetched_tried_and_confirmed():
+    world = EspWorld(Release(SIGNER, 1))
+    new = FirmwareRelease(2, NEW)
+    world.wants(new)
+    world.run(lambda s: s["installed_seq"] == 2)
+    assert world.runs(NEW) and world.holds(SLOT_B, new) and world.source.again == 0
+    world.settle()
+    world.start()
+    assert world.runs(NEW) and world.boot.node.running == SLOT_B
+    assert world.chip.entry(world.chip.active_entry())[1] == esp32.VALID
+
+
+def test_a_firmware_whose_app_fails_goes_with_it():
+    world = EspWorld(Release(SIGNER, 1))
+    world.wants(FirmwareRelease(2, NEW))
+    world.facts.sensor_ok = False
+    status = world.run(lambda s: s["bad_seq"] == 2)
+    assert status["reason"] == errors.TRIAL_SENSOR
+    world.settle()
+    assert world.runs(OLD) and world.boot.node.running == SLOT_A
+
+
+def test_an_app_that_restarts_for_ever_takes_its_firmware_with_it():
+    world = EspWorld(Release(SIGNER, 1))
+    world.acknowledges = False
+    world.wants(FirmwareRelease(2, NEW))
+    world.run(lambda s: s["phase"] == "trial")
+    assert world.runs(NEW)
+    for _ in range(4):
+        world.start()
+    assert world.runs(OLD) and world.boot.node.running == SLOT_A
+    assert world.updater.status()["bad_seq"] == 2
+
+
+def test_a_wrong_image_is_fetched_again_and_never_started():
+    world = EspWorld(Release(SIGNER, 1))
+    new = FirmwareRelease(2, NEW)
+    world.wants(new)
+    name = [key for key, value in new.objects.items() if value == NEW][0]
+    evil = esp32.make_image(len(NEW) - 4200, 3)
+    world.source.objects[name] = evil + bytes(len(NEW) - len(evil))
+    status = world.run(lambda s: s["refused"], 60000)
+    assert status["refused"] == errors.UPDATE_HASH
+    assert not esp32.is_image(world.chip.flash["ota_1"])
+    world.start()
+    assert world.runs(OLD)
+
+
+def test_a_chip_without_two_partitions_refuses_it():
+    world = World(Release(SIGNER, 1))
+    world.wants(FirmwareRelease(2, NEW))
+    assert world.run(lambda s: s["refused"])["refused"] == errors.UPDATE_SIZE

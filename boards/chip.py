@@ -74,6 +74,8 @@ class Files:
     rename = staticmethod(os.rename)
     ilistdir = staticmethod(os.ilistdir)
     mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
+    stat = staticmethod(os.stat)
 
 
 class FileStore:

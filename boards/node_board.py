@@ -9,6 +9,11 @@ import sensors
 IS_PROCESS = False  # a node that ends leaves the prompt
 
 
+def make_files():
+    """Returns the filesystem."""
+    return chip.Files()
+
+
 class NodeBoard:
     """A board without network. `boards/unix/board.py` says what the attributes mean.
 

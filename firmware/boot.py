@@ -1,5 +1,5 @@
-"""Runs before main.py: a file in the current folder must not stand in for a module."""
+"""Runs before main.py, which opens more folders: until then no file stands in for a module."""
 
 import sys
 
-sys.path[:] = [".frozen", "/lib", "/"]
+sys.path[:] = [".frozen"]

@@ -1,107 +1,60 @@
-"""Starts the node.
+"""Starts the node: the app of the slot that runs, else the frozen one.
 
 On a board: runs when it is imported, with /config.json. On the unix port:
 `micropython firmware/main.py [CONFIG.json]`, or the path in ONEBYTE_CONFIG. The last line of a
 node that ends is a JSON object of counters; Ctrl-C ends it. One line says what is wrong when it
-cannot start; then the exit status is 2, and on a board the prompt is there.
+cannot start; then the exit status is 2, and on a board the prompt is there. A process that wants
+to be started again, since another slot runs next, exits with 75.
 """
 
 import json
 import os
-import random
 import sys
 
 import board as hardware
 
-from app import config as configuration
-from app import links, safe_boot
-from app.node import Node
-from app.uplink_serial import SerialUplink
-from app.watchdog import PatientNet, Watchdog
-from formats import errors
+from app import safe_boot
+from ota import updates
+
+_MAX_CONFIG_BYTES = 8192
 
 
-def make_node(config, board):
-    """Returns a node with its uplink."""
-    make_uplink = serial_uplink if board.write_line is not None else mqtt_uplink
-    link = links.make_link(config, board, random.randint)
-    return Node(config, board, make_uplink(config, board), link, lambda: random.getrandbits(8))
+def update_prefix(path: str) -> str:
+    """Returns where the folders of the updates begin, empty on a PC that has none.
 
-
-def serial_uplink(config, board):
-    """Returns the function that makes the uplink of a node without a network."""
-    status_ms = config.status_interval_s * 1000
-
-    def make(node):
-        return SerialUplink(board.write_line, node.outbox, node.meta, node.status, status_ms)
-
-    return make
-
-
-def mqtt_uplink(config, board):
-    """Returns the function that makes a node's uplink to its broker."""
-    # An image without a network has no sockets.
-    import socket
-
-    from app.client import make_client
-    from app.uplink import Identity, Pace, Uplink
-
-    net = socket if board.power is None else PatientNet(socket, board.power)
-    client = make_client(config, net)
-    status_ms = config.status_interval_s * 1000
-    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
-
-    def make(node):
-        identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
-        return Uplink(client, node.outbox, identity, pace, random.randint)
-
-    return make
-
-
-class Log:
-    """Says what goes wrong while the node runs, a line each time that it is something new."""
-
-    def __init__(self, node, config):
-        self._node = node
-        self._model_path = config.model_path
-        self._broker = "%s:%d" % (config.broker_host, config.broker_port)
-        self._told = {}
-        self._flash_failed = False
-
-    def tell_model(self) -> None:
-        """Prints why the model was refused, if it was."""
-        error = self._node.model_error
-        if error:
-            print("onebyte node: model %s refused: %s" % (self._model_path, error))
-
-    def tell(self) -> None:
-        """Prints what is new."""
-        node = self._node
-        self._tell_change("sensor", node.source_error)
-        self._tell_change("network", node.link_error)
-        self._tell_change("broker " + self._broker, node.uplink_error)
-        if node.outbox.flash_errors and not self._flash_failed:
-            self._flash_failed = True
-            print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")
-
-    def _tell_change(self, what, error) -> None:
-        if error != self._told.get(what, ""):
-            self._told[what] = error
-            print("onebyte node: %s: %s" % (what, error or "works again"))
-
-
-def run(node, log, watchdog, ticks_ms) -> None:
-    """Runs the node until a replay is over or Ctrl-C comes."""
+    Args:
+        path: of the configuration; the app will say what is wrong with it.
+    """
+    if not hardware.IS_PROCESS:
+        return "/"
     try:
-        while not node.done:
-            if not node.step():
-                log.tell()
-                node.idle()
-            watchdog.turn(node.progress, ticks_ms())
-    except KeyboardInterrupt:
-        watchdog.leave()
-    node.close()
-    log.tell()
+        with open(path) as file:
+            folder = json.loads(file.read(_MAX_CONFIG_BYTES)).get("update_path", "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return folder + "/" if folder and isinstance(folder, str) else ""
+
+
+def run(found, path: str) -> int:
+    """Returns the exit status of the app.
+
+    Args:
+        found: `updates.Updates`, or None.
+        path: of the configuration.
+    """
+    try:
+        from app import run as app  # not before the slot is known
+
+        status = app.main(found, path)
+    except Exception as error:
+        if found is None or not found.is_trial:
+            raise
+        sys.print_exception(error)
+        status = 1
+    if status and found is not None and found.is_trial:
+        print("onebyte boot: the app on trial ended with %d" % status)
+        found.platform.restart()  # the next try, or the slot of before
+    return status
 
 
 def main() -> int:
@@ -110,19 +63,10 @@ def main() -> int:
     if len(sys.argv) > 1:
         path = sys.argv[1]
     path = path or "config.json"
-    try:
-        safe_boot.window(hardware.make_power(), hardware.make_retained(), path)
-        config = configuration.load(path)
-        board = hardware.Board(config)
-        node = make_node(config, board)
-    except (errors.OnebyteError, OSError) as error:
-        print("onebyte node:", error)
-        return 2
-    log = Log(node, config)
-    log.tell_model()
-    run(node, log, Watchdog(board.power, config), board.clock.ticks_ms)
-    print(json.dumps(node.summary()))
-    return 0
+    safe_boot.window(hardware.make_power(), hardware.make_retained(), path)
+    prefix = update_prefix(path)
+    found = updates.start(hardware.make_files(), prefix) if prefix else None
+    return run(found, path)
 
 
 _status = main()

@@ -10,7 +10,7 @@ import chip
 import chip_rp2040
 import figures
 from machine import ADC, Pin
-from node_board import IS_PROCESS, NodeBoard, write_console  # noqa: F401
+from node_board import IS_PROCESS, NodeBoard, make_files, write_console  # noqa: F401
 
 # Pins by their GP number.
 SENSOR_I2C = 0

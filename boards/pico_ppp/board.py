@@ -11,7 +11,7 @@ import chip_rp2040
 import figures
 import network
 from machine import ADC, UART, Pin
-from node_board import IS_PROCESS, NodeBoard  # noqa: F401
+from node_board import IS_PROCESS, NodeBoard, make_files  # noqa: F401
 
 # Pins by their GP number.
 SENSOR_I2C = 0

@@ -11,7 +11,7 @@ import chip
 import chip_rp2040
 import figures
 import network
-from node_board import IS_PROCESS, NodeBoard  # noqa: F401
+from node_board import IS_PROCESS, NodeBoard, make_files  # noqa: F401
 from wifi_radio import Radio
 
 # Pins by their GP number.

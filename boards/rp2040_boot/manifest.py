@@ -8,7 +8,8 @@ for name in ("chip.py", "chip_rp2040.py", "node_board.py", "sensors.py"):
     module(name, base_path="$(ONEBYTE)/boards")
 module("obchoice.py", base_path="$(ONEBYTE)/lib/native/obkernels")
 module("boot.py", base_path="$(ONEBYTE)/firmware")
-package("app", base_path="$(ONEBYTE)/firmware")
+for name in ("app", "ota"):
+    package(name, base_path="$(ONEBYTE)/firmware")
 # As firmware.main: the name main is taken by the file that decides whether to start it.
 freeze("$(ONEBYTE)", "firmware/main.py")
 for name in ("drivers", "formats", "mqtt", "pipeline"):

@@ -48,6 +48,13 @@ class Files:
     rename = staticmethod(os.rename)
     ilistdir = staticmethod(os.ilistdir)
     mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
+    stat = staticmethod(os.stat)
+
+
+def make_files():
+    """Returns the filesystem."""
+    return Files()
 
 
 def make_power():

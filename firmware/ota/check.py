@@ -36,7 +36,7 @@ class SlotCheck:
 
     def __init__(self, files, path: str, root, verify, device=None) -> None:
         self.manifest = None
-        self.content = None
+        self.content = b""
         self.reason = 0
         self.detail = ""
         self._files = files
@@ -44,29 +44,23 @@ class SlotCheck:
         self._root = root
         self._verify = verify
         self._device = device
-        self._is_done = False
-        self._found = None
-        self._content = None
-        self._n_checked = 0
-        self._file = None
-        self._hash = None
-        self._left = 0
-        self._tries_left = _TRIES
         self._buffer = bytearray(_BUFFER_BYTES)
+        self._is_done = False
+        self._steps = self._check()
 
     def step(self) -> bool:
         """Do a bounded part: the manifest, the listing, or a part of a file; True at the end.
 
         After the last step either `manifest` or `reason` is set.
         """
-        if self._is_done:
-            return True
-        try:
-            self._go_on()
-        except OnebyteError as error:
-            self._retry(error.code, error.detail)
-        except OSError as error:
-            self._retry(errors.SLOT_DAMAGED, "%s: %s" % (self._path, error))
+        if not self._is_done:
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._is_done = True
+            except OnebyteError as error:
+                self.reason, self.detail = error.code, error.detail
+                self._is_done = True
         return self._is_done
 
     def run(self, feed) -> None:
@@ -78,84 +72,71 @@ class SlotCheck:
         while not self.step():
             feed()
 
-    def _go_on(self) -> None:
-        if self._found is None:
-            found = self._open_manifest()
-            check_listing(self._files, self._path, found)
-            self._found = found
-            self._tries_left = _TRIES
-        elif self._n_checked < len(self._found.files):
-            self._hash_file(self._found.files[self._n_checked])
-        else:
-            self.manifest, self.content = self._found, self._content
-            self._end(0, "")
+    def _check(self):
+        opened = []
+        yield from self._patiently(self._open, opened)
+        found = opened[-1][0]
+        for entry in found.files:
+            # Firmware is in a partition of the chip.
+            if manifest.path(entry[0], entry[4]):
+                yield from self._patiently(self._hash, entry)
+        self.manifest, self.content = opened[-1]
 
-    def _end(self, reason: int, detail: str) -> None:
-        self._close()
-        self.reason = reason
-        self.detail = detail
-        self._is_done = True
+    def _patiently(self, make_steps, argument):
+        """Do a part once more where it fails."""
+        for _ in range(_TRIES):
+            try:
+                yield from make_steps(argument)
+                return
+            except OSError as error:
+                wrong = OnebyteError(errors.SLOT_DAMAGED, "%s: %s" % (self._path, error))
+            except OnebyteError as error:
+                wrong = error
+            yield
+        raise wrong
 
-    def _retry(self, reason: int, detail: str) -> None:
-        """Begin the same file once more, or give up."""
-        self._close()
-        self._tries_left -= 1
-        if not self._tries_left:
-            self._end(reason, detail)
-
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-    def _open_manifest(self):
-        try:
-            with self._files.open("%s/%s" % (self._path, _MANIFEST), "rb") as file:
-                content = file.read(signed.MAX_BYTES + 1)
-        except OSError as error:
-            if error.errno in (2, 20):  # ENOENT, ENOTDIR
-                raise OnebyteError(errors.SLOT_EMPTY) from None
-            raise
+    def _open(self, opened):
+        """Append (manifest, signed file) once the slot holds what it lists and nothing else."""
+        content = self._read_manifest()
         document = signed.parse(content, signed.MANIFEST)
         key = trust.signer_of(document, self._root, self._verify, self._root.retired)
+        yield
         found = manifest.parse(document.body)
         reason = trust.key_reason(found, document.signatures[0][0], key)
         if not reason and self._device is not None:
             reason = trust.hardware_reason(found, self._device)
         if reason:
             raise OnebyteError(reason, "manifest %d" % found.manifest_seq)
-        self._content = content
-        return found
+        check_listing(self._files, self._path, found)
+        opened.append((found, content))
 
-    def _hash_file(self, entry) -> None:
+    def _read_manifest(self):
+        try:
+            with self._files.open("%s/%s" % (self._path, _MANIFEST), "rb") as file:
+                return file.read(signed.MAX_BYTES + 1)
+        except OSError as error:
+            if error.errno in (2, 20):  # ENOENT, ENOTDIR
+                raise OnebyteError(errors.SLOT_EMPTY) from None
+            raise
+
+    def _hash(self, entry):
         kind, _, size, _, name, digest = entry
         path = manifest.path(kind, name)
-        if not path:  # firmware is in a partition of the chip
-            self._next_file()
-            return
-        if self._file is None:
-            self._file = self._files.open("%s/%s" % (self._path, path), "rb")
-            self._hash = hashlib.sha256()
-            self._left = size
-        for _ in range(STEP_BYTES // _BUFFER_BYTES):
-            n_bytes = self._file.readinto(self._buffer)
-            if n_bytes > self._left or not n_bytes:
-                break
-            self._hash.update(memoryview(self._buffer)[:n_bytes])
-            self._left -= n_bytes
-        else:
-            return
-        if n_bytes or self._left:
-            self._retry(errors.SLOT_FILE_SIZE, path)
-        elif self._hash.digest() != digest:
-            self._retry(errors.SLOT_FILE_HASH, path)
-        else:
-            self._next_file()
-
-    def _next_file(self) -> None:
-        self._close()
-        self._n_checked += 1
-        self._tries_left = _TRIES
+        found = hashlib.sha256()
+        left = size
+        with self._files.open("%s/%s" % (self._path, path), "rb") as file:
+            while True:
+                n_bytes = file.readinto(self._buffer)
+                left -= n_bytes
+                if not n_bytes or left < 0:
+                    break
+                found.update(memoryview(self._buffer)[:n_bytes])
+                if left % STEP_BYTES < _BUFFER_BYTES:
+                    yield
+        if left:
+            raise OnebyteError(errors.SLOT_FILE_SIZE, path)
+        if found.digest() != digest:
+            raise OnebyteError(errors.SLOT_FILE_HASH, path)
 
 
 def check_listing(files, path: str, found) -> None:

@@ -41,7 +41,8 @@ class Boot:
         self.store = store
         self.product = product
         self.found = checked.seen()
-        self.manifest = self.content = None
+        self.manifest = None
+        self.content = b""
         self.must_restart = False
         if node.running != NO_SLOT:
             self.manifest = checked[node.running]
@@ -65,7 +66,7 @@ class _Checked:
     def __init__(self, store, root, product, verify, feed):
         self.firmware = None
         self.pending = NO_SLOT
-        self.contents = [None, None, None]
+        self.contents = [b"", b"", b""]
         self._manifests = [None, None, None]
         self._is_checked = [True, False, False]
         self._store = store

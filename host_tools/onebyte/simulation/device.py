@@ -159,11 +159,13 @@ def import_roots() -> list[Path | str]:
     return [
         ".frozen",
         build / "natmod" / "x64",
+        build / "natmod-obed25519" / "x64",
         root / "lib",
         root / "firmware",
         root / "boards" / "unix",
         build / "device" / "lib",
         root / "lib" / "native" / "obkernels",
+        root / "lib" / "native" / "obed25519",
     ]
 
 

@@ -1,0 +1,142 @@
+"""Runs the node with a configuration until it ends: what a release carries of the start.
+
+`firmware/main.py` has decided which slot runs and calls `main` of this module, the slot's or the
+frozen one.
+"""
+
+import json
+import random
+
+import board as hardware
+
+from app import config as configuration
+from app import links
+from app.node import Node
+from app.uplink_serial import SerialUplink
+from app.watchdog import PatientNet, Watchdog
+from formats import errors
+
+_TRIAL_WATCHDOG_MS = 8000
+
+
+def make_node(config, board):
+    """Returns a node with its uplink."""
+    make_uplink = serial_uplink if board.write_line is not None else mqtt_uplink
+    link = links.make_link(config, board, random.randint)
+    return Node(config, board, make_uplink(config, board), link, lambda: random.getrandbits(8))
+
+
+def serial_uplink(config, board):
+    """Returns the function that makes the uplink of a node without a network."""
+    status_ms = config.status_interval_s * 1000
+
+    def make(node):
+        return SerialUplink(board.write_line, node.outbox, node.meta, node.status, status_ms)
+
+    return make
+
+
+def mqtt_uplink(config, board):
+    """Returns the function that makes a node's uplink to its broker."""
+    # An image without a network has no sockets.
+    import socket
+
+    from app.client import make_client
+    from app.uplink import Identity, Pace, Uplink
+
+    net = socket if board.power is None else PatientNet(socket, board.power)
+    client = make_client(config, net)
+    status_ms = config.status_interval_s * 1000
+    pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
+
+    def make(node):
+        identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
+        return Uplink(client, node.outbox, identity, pace, random.randint)
+
+    return make
+
+
+class Log:
+    """Says what goes wrong while the node runs, a line each time that it is something new."""
+
+    def __init__(self, node, config):
+        self._node = node
+        self._model_path = config.model_path
+        self._broker = "%s:%d" % (config.broker_host, config.broker_port)
+        self._told = {}
+        self._flash_failed = False
+
+    def tell_model(self) -> None:
+        """Prints why the model was refused, if it was."""
+        error = self._node.model_error
+        if error:
+            print("onebyte node: model %s refused: %s" % (self._model_path, error))
+
+    def tell(self) -> None:
+        """Prints what is new."""
+        node = self._node
+        self._tell_change("sensor", node.source_error)
+        self._tell_change("network", node.link_error)
+        self._tell_change("broker " + self._broker, node.uplink_error)
+        if node.outbox.flash_errors and not self._flash_failed:
+            self._flash_failed = True
+            print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")
+
+    def _tell_change(self, what, error) -> None:
+        if error != self._told.get(what, ""):
+            self._told[what] = error
+            print("onebyte node: %s: %s" % (what, error or "works again"))
+
+
+def run(node, log, watchdog, ticks_ms) -> None:
+    """Runs the node until a replay is over or Ctrl-C comes."""
+    try:
+        while not node.done:
+            if not node.step():
+                log.tell()
+                node.idle()
+            watchdog.turn(node.progress, ticks_ms())
+    except KeyboardInterrupt:
+        watchdog.leave()
+    node.close()
+    log.tell()
+
+
+def main(updates, path: str) -> int:
+    """Returns the exit status.
+
+    Args:
+        updates: `ota.updates.Updates`, None where there are none.
+        path: of the configuration.
+    """
+    try:
+        config = configuration.load(path)
+        if updates is not None:
+            use_slot(config, updates)
+        board = hardware.Board(config)
+        node = make_node(config, board)
+    except (errors.OnebyteError, OSError) as error:
+        print("onebyte node:", error)
+        return 2
+    log = Log(node, config)
+    log.tell_model()
+    run(node, log, Watchdog(board.power, config), board.clock.ticks_ms)
+    print(json.dumps(node.summary()))
+    return 0
+
+
+def use_slot(config, updates) -> None:
+    """Lets model and custom features come from the slot that runs.
+
+    Args:
+        config: Config.
+        updates: `ota.updates.Updates`.
+    """
+    folder = updates.slot_path
+    if folder:
+        config.model_path = "%s/model/%s" % (folder, config.model_path.split("/")[-1])
+        config.custom_path = "%s/custom/%s" % (folder, config.custom_path.split("/")[-1])
+    elif updates.is_frozen:
+        config.custom_path = ""  # nobody has signed it: the model says that it is missing
+    if updates.is_trial and not config.watchdog_ms:
+        config.watchdog_ms = _TRIAL_WATCHDOG_MS  # it runs already, and nothing stops it

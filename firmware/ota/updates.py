@@ -1,0 +1,79 @@
+"""What an app gets of the updates: all of it is frozen, whatever the app is.
+
+The interface may grow, and nothing of it goes away: a release of today meets later frozen code.
+"""
+
+import sys
+
+from ota import loader, platform, product, store, verifier
+
+
+class Updates:
+    """The updates of one start.
+
+    Attributes:
+        boot: `loader.Boot`: what was found.
+        platform: `platform.Platform`.
+        verify: checks one Ed25519 signature.
+        updater: `updater.Updater` once the app has asked for it.
+    """
+
+    def __init__(self, boot, chip, verify) -> None:
+        self.boot = boot
+        self.platform = chip
+        self.verify = verify
+        self.updater = None
+
+    @property
+    def slot_path(self) -> str:
+        """Folder of the slot that runs, empty when none does."""
+        return self.boot.slot_path
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether what runs is on trial."""
+        return self.updater.is_trial if self.updater else self.boot.is_trial
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the product is part of the image: then nothing runs that nobody has signed."""
+        return self.boot.product.is_frozen
+
+
+def start(files, prefix: str):
+    """Decide what runs, and let the interpreter find it; None where there are no updates.
+
+    A mistake in here must leave a node that runs: it is told in one line, and the frozen app runs.
+
+    Args:
+        files: filesystem.
+        prefix: see `store.Store`.
+    """
+    path = sys.path[:]
+    try:
+        return _start(store.Store(files, prefix))
+    except Exception as error:
+        sys.path[:] = path
+        print("onebyte boot: the loader failed, the frozen app runs: %r" % error)
+        return None
+
+
+def _start(folders):
+    found = product.load(folders)
+    if found is None:
+        return None
+    chip = platform.Platform()
+    found.device.partition_bytes = chip.partition_bytes
+    verify = verifier.make(chip.feed)
+    if verify is None:
+        print("onebyte boot: neither obed25519 nor its twin; no updates")
+        return None
+    boot = loader.boot(folders, found, verify, chip.feed, chip.firmware)
+    print("onebyte boot: %s" % loader.describe(boot))
+    if boot.must_restart:
+        print("onebyte boot: another firmware starts first")
+        chip.restart()
+    if boot.is_trial:
+        chip.start_watchdog()
+    loader.enter(boot)
+    return Updates(boot, chip, verify)

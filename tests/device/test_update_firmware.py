@@ -122,7 +122,7 @@ def test_a_wrong_image_is_fetched_again_and_never_started():
     world = EspWorld(Release(SIGNER, 1))
     new = FirmwareRelease(2, NEW)
     world.wants(new)
-    name = [key for key, value in new.objects.items() if value == NEW][0]
+    name = next(key for key, value in new.objects.items() if value == NEW)
     evil = esp32.make_image(len(NEW) - 4200, 3)
     world.source.objects[name] = evil + bytes(len(NEW) - len(evil))
     status = world.run(lambda s: s["refused"], 60000)

@@ -2,7 +2,8 @@
 
 States: closed, until the back-off is over -> connecting -> open. Once open, one thing at a time is
 in flight, in this order: subscription to commands, meta, status, then whatever is due: a status, a
-batch or an anchor, a live byte. docs/SPEC.md, "Delivery", says what goes out as what.
+batch or an anchor, a live byte. When nothing is, a guest may send. docs/SPEC.md, "Delivery", says
+what goes out as what.
 """
 
 import time
@@ -17,6 +18,9 @@ _META = 2
 _STATUS = 3
 _RECORDS = 4  # a batch or an anchor
 _BYTE = 5
+_GUEST = 6
+
+_DELIVERIES_PER_GUEST = 16  # where decisions never cease, the guest still gets a turn
 
 _OPEN_REST_MS = 1000  # deadlines and keepalive are looked at so often; what arrives wakes anyway
 
@@ -79,6 +83,9 @@ class Uplink:
         statuses: status messages the broker has confirmed.
         last_error: the last failure as text, for people.
         reason: code of the last refusal, 0 after a success.
+        guest: None, or who sends when nothing else is due: `topics`, `opened()`, `lost()`,
+            `take(topic, payload)`, `send(client)`, `settled(client)`, `refused(n_topics)`; see
+            `app.update_channel`. Set it before the first step.
     """
 
     def __init__(self, client, outbox, identity: Identity, pace: Pace, randint):
@@ -94,6 +101,8 @@ class Uplink:
         self._status_topic = prefix + b"/s"
         self._command_topic = prefix + b"/cmd"
         self._byte = bytearray(1)
+        self.guest = None
+        self._n_deliveries = 0
         self.connects = 0
         self.failures = 0
         self.refusals = 0
@@ -104,7 +113,7 @@ class Uplink:
         self._backoff = Backoff(pace.base_ms, pace.cap_ms, randint)
         self._begin()
         client.set_last_will(self._status_topic, messages.WILL, True, 1)
-        client.set_callback(self._on_command)
+        client.set_callback(self._on_message)
 
     def _begin(self):
         self.online = False
@@ -115,6 +124,9 @@ class Uplink:
         self._next = None  # what the broker's next live byte would be, None before a batch
         self._resend = None
         self._status_at = 0
+        self._has_new_meta = False  # each connection says it in any case
+        if self.guest is not None:
+            self.guest.lost()
 
     @property
     def bad_commands(self) -> int:
@@ -162,12 +174,21 @@ class Uplink:
 
     @property
     def is_done(self) -> bool:
-        """Whether the broker has confirmed the announcement and all that was sent since."""
-        return self._next is not None and not self._in_flight and not self._resend
+        """Whether the broker has confirmed the announcement and all that was sent since.
+
+        What the guest sends does not count.
+        """
+        is_idle = self._in_flight in (_NOTHING, _GUEST)
+        return self._next is not None and is_idle and not self._resend
 
     def begin(self) -> None:
         """Tries at once, whatever failed before: the caller has its own pauses."""
         self._backoff.reset()
+
+    def announce(self, meta: bytes) -> None:
+        """Says another meta message before the next decision."""
+        self._identity.meta = meta
+        self._has_new_meta = True
 
     def close(self) -> None:
         """Leaves without a goodbye, so that the broker itself publishes the last will."""
@@ -198,31 +219,53 @@ class Uplink:
         if not self._was_open:
             self._was_open = True
             self.connects += 1
+        elif kind == _GUEST:
+            self.guest.settled(self._client)
         elif kind in (_SUBSCRIPTION, _META):
-            self._announced = kind
+            self._announced = max(self._announced, kind)
+            if kind == _SUBSCRIPTION and self._client.n_refused:
+                self.guest.refused(self._client.n_refused)
         elif kind == _STATUS:
             self._announced = _STATUS
             self._status_at = time.ticks_add(now_ms, self._pace.status_ms)
             self.statuses += 1
-            self.online = True
             self.reason = 0
             self._backoff.reset()
+            if not self.online and self.guest is not None:
+                self.guest.opened()
+            self.online = True
         elif kind and self._last:
             self._outbox.acked(*self._last)
 
     def _send(self, now_ms):
         """Send the next thing that is due, if any."""
         if self._announced == _NOTHING:
-            self._client.subscribe_start(self._command_topic, 1)
+            topics = (self._command_topic,)
+            if self.guest is not None:
+                topics += self.guest.topics  # without them decisions still go out
+            self._client.subscribe_start(topics, 1, 1)
             self._in_flight = _SUBSCRIPTION
-        elif self._announced == _SUBSCRIPTION:
+        elif self._announced == _SUBSCRIPTION or self._has_new_meta:
+            self._has_new_meta = False
             self._publish(_META, self._meta_topic, self._identity.meta, True)
         elif self._announced == _META or time.ticks_diff(now_ms, self._status_at) >= 0:
             self._publish(_STATUS, self._status_topic, self._identity.status(), True)
-        else:
-            self._deliver()
+        elif self._n_deliveries < _DELIVERIES_PER_GUEST or not self._let_guest_send():
+            if self._deliver():
+                self._n_deliveries += 1
+            else:
+                self._let_guest_send()
+
+    def _let_guest_send(self):
+        """Let the guest send a packet; return whether it did."""
+        self._n_deliveries = 0
+        if self.guest is None or not self.guest.send(self._client):
+            return False
+        self._in_flight = _GUEST
+        return True
 
     def _deliver(self):
+        """Publish records, a byte or an anchor; return whether any was due."""
         # Only here, with nothing in flight: a confirmation that is still on its way would take
         # out again what the rewind has just put back.
         if self._resend:
@@ -234,7 +277,8 @@ class Uplink:
         if not records:
             if self._next is None:
                 self._send_anchor()
-            return
+                return True
+            return False
         epoch, result, _, seq, _, _ = records[0]
         if n_queued == 1 and self._next == (epoch, seq):
             self._byte[0] = result
@@ -244,6 +288,7 @@ class Uplink:
             self._publish(_RECORDS, self._batch_topic, batch.pack(records), False)
         self._last = (epoch, seq)
         self._next = (epoch, seq + 1)
+        return True
 
     def _send_anchor(self):
         epoch, seq = self._outbox.epoch, self._outbox.next_seq
@@ -254,6 +299,12 @@ class Uplink:
     def _publish(self, kind, topic, payload, retain):
         self._client.publish_start(topic, payload, retain)
         self._in_flight = kind
+
+    def _on_message(self, topic, payload):
+        if topic == self._command_topic or self.guest is None:
+            self._on_command(topic, payload)
+        elif not self.guest.take(topic, payload):
+            self._bad_commands += 1
 
     def _on_command(self, topic, payload):
         try:

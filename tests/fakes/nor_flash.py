@@ -46,6 +46,7 @@ class NorFlash:
         dead: whether power has failed.
         bad_blocks: number of a block -> REFUSES or SILENT.
         failing_reads: numbers of the reads that fail, from 1 on.
+        writable_ops: writes and erases until each further one fails and does nothing; -1: none.
         kind: how the power fails, one of `KINDS`.
     """
 
@@ -58,6 +59,7 @@ class NorFlash:
         self.watch = watch
         self.bad_blocks = {}
         self.failing_reads = ()
+        self.writable_ops = -1
         self._n_blocks = len(self.image) // block_bytes
         self._view = memoryview(self.image)
         self._cut = cut
@@ -93,8 +95,9 @@ class NorFlash:
         return 0
 
     def _change(self, block, operation):
-        if self.dead:
+        if self.dead or not self.writable_ops:
             return _EIO
+        self.writable_ops -= 1
         if self.watch:
             self.watch(self, operation)
         kind = DONE

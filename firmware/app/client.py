@@ -20,12 +20,12 @@ def make_client(config, net=socket, clock=time):
         clock: the time module.
 
     Raises:
-        OnebyteError: the file at `broker_ca_path` cannot be read (CONFIG_MISSING) or is no
-            certificate (TLS_CA).
+        OnebyteError: a file of the configuration cannot be read (CONFIG_MISSING), is no
+            certificate (TLS_CA) or no certificate with its key (TLS_KEY).
     """
     context = None
     if config.broker_tls:
-        context = _tls_context(config.broker_ca_path)
+        context = _tls_context(config)
     deadline_ms = config.network_deadline_ms
     # Connecting waits for two answers, TCP's and MQTT's, and with TLS for two more.
     connect_ms = (4 if context else 2) * deadline_ms
@@ -44,12 +44,27 @@ def make_client(config, net=socket, clock=time):
     )
 
 
-def _tls_context(path: str):
+def _tls_context(config):
+    ca_path, cert_path = config.broker_ca_path, config.broker_cert_path
+    ca_der = _read("broker_ca_path", ca_path)
+    identity = None
+    if cert_path:
+        certificate = _read("broker_cert_path", cert_path)
+        identity = (certificate, _read("broker_key_path", config.broker_key_path))
+    try:
+        return tls_context(ca_der, identity)
+    except errors.OnebyteError as error:
+        if error.code == errors.TLS_KEY:
+            detail = "broker_cert_path %s: %s" % (cert_path, error.detail)
+        else:
+            detail = "broker_ca_path %s: %s" % (ca_path, error.detail)
+        raise errors.OnebyteError(error.code, detail)
+
+
+def _read(key: str, path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return tls_context(file.read())
+            return file.read()
     except OSError as error:
-        code, detail = errors.CONFIG_MISSING, str(error)
-    except errors.OnebyteError as error:
-        code, detail = error.code, error.detail
-    raise errors.OnebyteError(code, "broker_ca_path %s: %s" % (path, detail))
+        detail = "%s %s: %s" % (key, path, error)
+    raise errors.OnebyteError(errors.CONFIG_MISSING, detail)

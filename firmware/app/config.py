@@ -21,6 +21,8 @@ KEYS: dict = {
     "broker_port": (_INT, 1883, 1, 65535),
     "broker_tls": (_BOOL, False),
     "broker_ca_path": (_TEXT, "", 0, 255),
+    "broker_cert_path": (_TEXT, "", 0, 255),
+    "broker_key_path": (_TEXT, "", 0, 255),
     "broker_user": (_TEXT, "", 0, 255),
     "broker_password": (_TEXT, "", 0, 255),
     "keepalive_s": (_INT, 60, 5, 3600),
@@ -50,6 +52,7 @@ KEYS: dict = {
     "watchdog_ms": (_INT, 8000, 0, 8388),
     "brownout_mv": (_INT, 0, 0, 20000),
     "safe_boot_ms": (_INT, 2000, 0, 60000),
+    "console": (_CHOICE, "open", ("open", "locked")),
     "sensor": (
         _CHOICE,
         "replay",
@@ -85,6 +88,7 @@ _SECRETS = ("broker_password", "wifi_password")
 _IPV4_KEYS = ("ip_address", "ip_mask", "ip_gateway", "ip_dns")
 
 _MAX_FILE_BYTES = 8192
+_MIN_LOCKED_MS = 1000
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -125,6 +129,19 @@ def load(path: str) -> Config:
     except OSError as error:
         detail = "no file %s" % path if error.errno == 2 else "%s: %s" % (path, error)  # ENOENT
         raise errors.OnebyteError(errors.CONFIG_MISSING, detail) from None
+    return parse(text, path)
+
+
+def parse(text, path: str) -> Config:
+    """Returns the configuration in the bytes of a JSON object.
+
+    Args:
+        text: The bytes.
+        path: Where they are from, for messages.
+
+    Raises:
+        OnebyteError: a CONFIG_* code.
+    """
     try:
         values = flatjson.parse(text, _MAX_FILE_BYTES)
     except errors.OnebyteError as error:
@@ -178,16 +195,29 @@ def _check_together(config) -> None:
         _refuse_range("watchdog_ms", "0, or at least 5000", config.watchdog_ms)
     if config.outbox_records < config.outbox_ram_records:
         _refuse_range("outbox_records", "at least outbox_ram_records", config.outbox_records)
-    if config.broker_tls and not config.broker_ca_path:
-        raise errors.OnebyteError(
-            errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
-        )
+    _check_tls(config)
+    if config.console == "locked" and config.safe_boot_ms < _MIN_LOCKED_MS:
+        # Otherwise nothing but erasing the whole flash would ever open it again.
+        _refuse_range("safe_boot_ms", "at least 1000 where console is locked", config.safe_boot_ms)
     for key in _IPV4_KEYS:
         text = getattr(config, key)
         if text and not _is_ipv4(text):
             _refuse_range(key, "four numbers such as 192.168.1.20", text)
     if config.ip_address and not config.ip_gateway:
         raise errors.OnebyteError(errors.CONFIG_MISSING, "ip_address needs ip_gateway")
+
+
+def _check_tls(config) -> None:
+    if config.broker_tls and not config.broker_ca_path:
+        raise errors.OnebyteError(
+            errors.CONFIG_MISSING, "broker_tls needs broker_ca_path, the CA to trust"
+        )
+    if bool(config.broker_cert_path) != bool(config.broker_key_path):
+        raise errors.OnebyteError(
+            errors.CONFIG_MISSING, "broker_cert_path and broker_key_path belong together"
+        )
+    if config.broker_cert_path and not config.broker_tls:
+        raise errors.OnebyteError(errors.CONFIG_MISSING, "broker_cert_path needs broker_tls")
 
 
 def _is_ipv4(text: str) -> bool:

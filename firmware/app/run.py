@@ -6,11 +6,13 @@ frozen one.
 
 import json
 import random
+import sys
+import time
 
 import board as hardware
 
-from app import config as configuration
-from app import links
+from app import links, settings
+from app.console import Console
 from app.node import Node
 from app.uplink_serial import SerialUplink
 from app.watchdog import PatientNet, Watchdog
@@ -88,12 +90,13 @@ class Log:
             print("onebyte node: %s: %s" % (what, error or "works again"))
 
 
-def run(node, log, watchdog, ticks_ms) -> None:
+def run(node, log, watchdog, console, ticks_ms) -> None:
     """Runs the node until a replay is over or Ctrl-C comes."""
     try:
         while not node.done:
             if not node.step():
                 log.tell()
+                console.look()
                 node.idle()
             watchdog.turn(node.progress, ticks_ms())
     except KeyboardInterrupt:
@@ -110,7 +113,27 @@ def main(updates, path: str) -> int:
         path: of the configuration.
     """
     try:
-        config = configuration.load(path)
+        config = settings.load(path)
+    except (errors.OnebyteError, OSError) as error:
+        print("onebyte node:", error)
+        return 2
+    is_trial = updates is not None and updates.is_trial
+    console = Console(config, hardware.IS_PROCESS)
+    status = 1
+    try:
+        status = run_node(config, updates, console)
+    except Exception as error:
+        if is_trial or not console.is_locked:
+            raise
+        sys.print_exception(error)
+    if not is_trial:
+        console.end(time.sleep_ms)
+    return status
+
+
+def run_node(config, updates, console) -> int:
+    """Returns the exit status of a node with this configuration."""
+    try:
         if updates is not None:
             use_slot(config, updates)
         board = hardware.Board(config)
@@ -120,7 +143,7 @@ def main(updates, path: str) -> int:
         return 2
     log = Log(node, config)
     log.tell_model()
-    run(node, log, Watchdog(board.power, config), board.clock.ticks_ms)
+    run(node, log, Watchdog(board.power, config), console, board.clock.ticks_ms)
     print(json.dumps(node.summary()))
     return 0
 

@@ -5,7 +5,7 @@ It is longer when the last starts ended early. A wake from deep sleep has none.
 
 import time
 
-from app import config, keeper, power
+from app import config, keeper, power, settings
 from formats import errors, retained
 
 _DEFAULT_MS = config.KEYS["safe_boot_ms"][1]
@@ -20,7 +20,8 @@ def window(chip, memory, config_path: str = "config.json", sleep_ms=time.sleep_m
     Args:
         chip: the board's `power`, or None: nothing is waited for.
         memory: the board's `retained`, or None.
-        config_path: where `safe_boot_ms` stands; when it cannot be read, its default counts.
+        config_path: of the JSON file beside which a sealed configuration may lie; when neither
+            can be read, the default of `safe_boot_ms` counts.
         sleep_ms: function.
 
     Returns:
@@ -48,6 +49,6 @@ def window(chip, memory, config_path: str = "config.json", sleep_ms=time.sleep_m
 
 def _configured_ms(path: str) -> int:
     try:
-        return getattr(config.load(path), "safe_boot_ms")  # noqa: B009 (an attribute by its name)
+        return getattr(settings.load(path), "safe_boot_ms")  # noqa: B009 (an attribute by its name)
     except (OSError, errors.OnebyteError):
         return _DEFAULT_MS

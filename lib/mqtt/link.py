@@ -15,14 +15,15 @@ _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
 
 
-def tls_context(ca_der):
+def tls_context(ca_der, identity=None):
     """Return a context that trusts one CA and insists on a certificate for the right host.
 
     Args:
         ca_der: The CA certificate as DER bytes.
+        identity: This node's certificate and its key as DER bytes, None when it has none.
 
     Raises:
-        OnebyteError: TLS_CA: it is not a certificate.
+        OnebyteError: TLS_CA: it is not a certificate; TLS_KEY: the identity is none.
     """
     import tls  # boards without TLS can still import this module
 
@@ -32,6 +33,11 @@ def tls_context(ca_der):
         context.load_verify_locations(ca_der)
     except (OSError, ValueError) as error:
         raise errors.OnebyteError(errors.TLS_CA, str(error)) from None
+    if identity:
+        try:
+            context.load_cert_chain(identity[0], identity[1])
+        except (OSError, ValueError) as error:
+            raise errors.OnebyteError(errors.TLS_KEY, str(error)) from None
     return context
 
 

@@ -84,7 +84,18 @@ def test_refuses_values_that_do_not_fit_together():
     assert "sample_low" in _refused(errors.CONFIG_RANGE, sample_low=5, sample_high=5)
     assert "outbox_records" in _refused(errors.CONFIG_RANGE, outbox_records=31)
     assert "broker_ca_path" in _refused(errors.CONFIG_MISSING, broker_tls=True)
-    config.Config(_with(broker_tls=True, broker_ca_path="ca.der"))
+    tls = {"broker_tls": True, "broker_ca_path": "ca.der"}
+    config.Config(_with(**tls))
+    own = {"broker_cert_path": "c.der", "broker_key_path": "k.der"}
+    config.Config(_with(**tls, **own))
+    assert "broker_tls" in _refused(errors.CONFIG_MISSING, **own)
+    for key in own:
+        assert "belong together" in _refused(errors.CONFIG_MISSING, **{key: "x.der"}, **tls)
+
+
+def test_a_locked_console_can_be_opened_again():
+    config.Config(_with(console="locked", safe_boot_ms=1000))
+    assert "safe_boot_ms" in _refused(errors.CONFIG_RANGE, console="locked", safe_boot_ms=999)
 
 
 def test_sleep_and_its_cycle_fit_together():

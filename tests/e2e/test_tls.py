@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from bad_broker import BadBroker, Peer
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from mqtt_process import Report, need_mosquitto, probe_ours
 
 from onebyte.simulation.broker import Broker, TlsFiles
@@ -121,3 +123,38 @@ def test_publishing_over_tls(ca: Ca, tmp_path: Path) -> None:
         report = connect(broker, ca, tmp_path, **job)
     # With the 44 ms that an acknowledgement may be delayed it would be 22 s.
     assert report["error"] is None and report["action_ms"] < 15000, report
+
+
+def identity(ca: Ca, folder: Path) -> list[str]:
+    """Return the paths of a node's own certificate and key, as DER."""
+    certificate, key = ca.issue(folder, "node")
+    der = serialization.Encoding.DER
+    plain = serialization.PrivateFormat.TraditionalOpenSSL
+    secret = serialization.load_pem_private_key(key.read_bytes(), None)
+    (folder / "key.der").write_bytes(
+        secret.private_bytes(der, plain, serialization.NoEncryption())
+    )
+    public = x509.load_pem_x509_certificate(certificate.read_bytes())
+    (folder / "cert.der").write_bytes(public.public_bytes(der))
+    return [str(folder / "cert.der"), str(folder / "key.der")]
+
+
+def test_broker_that_asks_for_the_nodes_certificate(ca: Ca, tmp_path: Path) -> None:
+    ca.write(tmp_path / "ca.pem")
+    ours, foreign = tmp_path / "ours", tmp_path / "foreign"
+    ours.mkdir()
+    foreign.mkdir()
+    files = TlsFiles(*ca.issue(tmp_path, HOST), tmp_path / "ca.pem")
+    with Broker("mosquitto", tls=files) as broker:
+        assert connect(broker, ca, tmp_path, identity=identity(ca, ours))["error"] is None
+        assert connect(broker, ca, tmp_path)["error"] is not None
+        stranger = identity(Ca(), foreign)
+        assert connect(broker, ca, tmp_path, identity=stranger)["error"] is not None
+
+
+def test_own_certificate_that_is_none(ca: Ca, tmp_path: Path) -> None:
+    (tmp_path / "ca.der").write_bytes(ca.der)
+    certificate, key = identity(ca, tmp_path)
+    for wrong in ([key, key], [certificate, certificate]):
+        report = probe_ours(1, "connect", ca=str(tmp_path / "ca.der"), identity=wrong)
+        assert report["text"].startswith("TLS_KEY(109)"), report

@@ -18,6 +18,12 @@ sys.path[:] = [ROOT + "/lib", ROOT + "/build/device/lib", ".frozen"]
 LIMITS_MS = {"connect_ms": 600, "read_ms": 400, "write_ms": 400}
 
 
+def read(path):
+    """Return the bytes of a file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def make_client(job, delivered):
     """Return the client the job asks for, with a callback that collects."""
     names = ("user", "password", "keepalive")
@@ -33,8 +39,8 @@ def make_client(job, delivered):
 
         limits = Limits(**job.get("limits", LIMITS_MS))
         if "ca" in job:
-            with open(job["ca"], "rb") as file:
-                settings["ssl"] = tls_context(file.read())
+            identity = [read(path) for path in job.get("identity", ())]
+            settings["ssl"] = tls_context(read(job["ca"]), identity)
         if "hostname" in job:
             settings["server_hostname"] = job["hostname"]
         client = Client("probe", host, job["port"], limits=limits, **settings)

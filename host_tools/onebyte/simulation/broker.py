@@ -27,10 +27,11 @@ _MOSQUITTO_PBKDF2_ROUNDS = 101  # the default of mosquitto_passwd
 
 
 class TlsFiles(NamedTuple):
-    """PEM files of the broker's own certificate and key."""
+    """PEM files of the broker's own certificate and key, and of the CA whose clients it lets in."""
 
     certificate: Path
     key: Path
+    client_ca: Path | None = None
 
 
 class Broker:
@@ -182,6 +183,8 @@ class Broker:
             lines.append("allow_anonymous true")
         if self._tls:
             lines += [f"certfile {self._tls.certificate}", f"keyfile {self._tls.key}"]
+            if self._tls.client_ca:
+                lines += [f"cafile {self._tls.client_ca}", "require_certificate true"]
         if self._keep is not None:
             lines += ["persistence true", f"persistence_location {folder}/", "autosave_interval 1"]
         return "\n".join(lines) + "\n"

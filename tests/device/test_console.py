@@ -1,0 +1,96 @@
+"""A locked console: no Ctrl-C, and one line for whoever tries."""
+
+import sys
+
+import micropython
+from check import raises_kind
+
+from app import config as configuration
+from app import console
+
+_GOOD = {"tenant": "lab", "device": "node-1", "broker_host": "broker.example"}
+
+
+class _Input:
+    """A poll object and a stdin in one, with keys that wait."""
+
+    def __init__(self, keys):
+        self.keys = keys
+
+    def poll(self, timeout_ms):
+        assert timeout_ms == 0
+        return [1] if self.keys else []
+
+    def read(self, n):
+        key, self.keys = self.keys[:n], self.keys[n:]
+        return key
+
+
+class _Enough(Exception):
+    pass
+
+
+def _console(is_process=False, **values):
+    values.update(_GOOD)
+    taken = []
+    own = micropython.kbd_intr
+    console.micropython = _Interrupts(taken)
+    try:
+        made = console.Console(configuration.Config(values), is_process)
+    finally:
+        console.micropython = micropython
+    assert own is micropython.kbd_intr
+    return made, taken
+
+
+class _Interrupts:
+    def __init__(self, taken):
+        self.kbd_intr = taken.append
+
+
+def _said(made, keys):
+    """Returns how often the locked console answered while these keys were typed."""
+    lines = []
+    made._poll = _Input(keys)
+    stdin = console.sys
+    console.sys = made._poll
+    made._poll.stdin = made._poll
+    console.print = lambda *words: lines.append(words[0])
+    try:
+        made.look()
+    finally:
+        console.sys = stdin
+        del console.print
+    assert made._poll.keys == ""
+    return lines
+
+
+def test_open_console_leaves_ctrl_c_alone():
+    for made, taken in (_console(), _console(True, console="locked")):
+        assert (made.is_locked, taken) == (False, [])
+        made.look()
+        made.end(None)
+
+
+def test_locked_console_takes_ctrl_c_and_says_so():
+    made, taken = _console(console="locked", safe_boot_ms=1500)
+    assert (made.is_locked, taken) == (True, [-1])
+    assert _said(made, "") == []
+    assert _said(made, "abc\r\n") == []
+    (line,) = _said(made, "\r\x03\r\x01")
+    assert line.startswith("onebyte boot: locked") and "within 1500 ms after a reset" in line
+    assert sys.stdin is not made._poll
+
+
+def test_locked_node_that_ends_never_shows_the_prompt():
+    made, _ = _console(console="locked")
+    made._poll = _Input("")
+    pauses = []
+
+    def sleep_ms(duration_ms):
+        pauses.append(duration_ms)
+        if len(pauses) == 50:
+            raise _Enough
+
+    raises_kind(_Enough, made.end, sleep_ms)
+    assert len(pauses) == 50 and min(pauses) > 0

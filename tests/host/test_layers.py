@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # What the boards share, in the folder above theirs.
-CHIP_FILES = {"chip", "chip_rp2040", "chip_esp32", "node_board", "wifi_radio"}
+CHIP_FILES = {"chip", "chip_rp2040", "chip_esp32", "node_board", "wifi_radio", "record_source"}
 
 # Our own packages and modules, by the first part of an import's name.
 OURS = {"formats", "pipeline", "drivers", "mqtt", "app", "obkernels", "obtwin", "onebyte", "board"}
@@ -35,12 +35,20 @@ ALLOWED = {
     "boards/chip.py": set(),
     "boards/chip_*.py": {"chip"},
     "boards/node_board.py": {"obchoice", "chip", "sensors"},
+    "boards/record_source.py": {"chip", "sensors"},
     "boards/sensors.py": {"drivers", "formats"},  # buses and pins are handed in
     "boards/wifi_radio.py": set(),
     "boards/rp2040_boot/*.py": {"app.safe_boot", "board", "ota.updates"},
     "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
     "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
     "host_tools/onebyte/boards/*.py": {"onebyte.boards", *BASE},
+    "host_tools/onebyte/collect/*.py": {
+        "formats",
+        "onebyte.collect",
+        "onebyte.boards",
+        "onebyte.simulation.device",  # where MicroPython's unix port is
+        *BASE,
+    },
     "host_tools/onebyte/energy/*.py": {"onebyte.energy", *BASE},
     "host_tools/onebyte/crossbuild/*.py": {"onebyte.crossbuild", "onebyte.emulator", *BASE},
     "host_tools/onebyte/emulator/*.py": {"onebyte.emulator", *BASE},

@@ -1,4 +1,4 @@
-"""The user's own recordings: a folder of CSV and NPZ files.
+"""The user's own recordings: a folder of CSV, NPZ and Parquet files.
 
 A CSV file has a header that names the channels; a NPZ file holds one array a channel. Label, group
 (the subject, machine or house that must not be in training and test at once) and recording come
@@ -31,14 +31,14 @@ class FolderRecording:
 
 
 def read(root: Path, channels: list[str], source: DatasetSource) -> list[FolderRecording]:
-    """Read every `.csv` and `.npz` file below `root`.
+    """Read every `.csv`, `.npz` and `.parquet` file below `root`.
 
     Raises:
         UserError: no file, a missing column, or a row that is not numbers; it names file and line.
     """
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in (".csv", ".npz"))
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in _READERS)
     if not paths:
-        raise UserError(f"there is no .csv or .npz file in {root}")
+        raise UserError(f"there is no .csv or .npz or .parquet file in {root}")
     pattern = _pattern(source.pattern)
     recordings = []
     for path in paths:
@@ -54,7 +54,7 @@ def read(root: Path, channels: list[str], source: DatasetSource) -> list[FolderR
                 raise UserError(
                     f"[dataset] gives the {key} by pattern and by {key}_column; remove one"
                 )
-        reader = _read_csv if path.suffix.lower() == ".csv" else _read_npz
+        reader = _READERS[path.suffix.lower()]
         wanted = [column for column in columns.values() if column]
         values, texts = reader(path, channels, wanted)
         keys = [
@@ -123,6 +123,28 @@ def _read_npz(
             data = {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path}: {error}") from error
+    return _from_arrays(path, data, channels, wanted)
+
+
+def _read_parquet(
+    path: Path, channels: list[str], wanted: list[str]
+) -> tuple[np.ndarray, dict[str, list[str]]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(f"{path} needs pyarrow: pip install 'onebyte[parquet]'") from error
+    try:
+        table = parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path}: {error}") from error
+    data = {name: table[name].to_numpy() for name in table.column_names}
+    return _from_arrays(path, data, channels, wanted)
+
+
+def _from_arrays(
+    path: Path, data: dict[str, np.ndarray], channels: list[str], wanted: list[str]
+) -> tuple[np.ndarray, dict[str, list[str]]]:
     for name in (*channels, *wanted):
         if name not in data:
             raise UserError(f"{path}: there is no array {name!r}; arrays: {', '.join(data)}")
@@ -153,3 +175,6 @@ def _split(name: str, values: np.ndarray, keys: list[tuple[str, ...]]) -> list[F
             )
             start = end
     return recordings
+
+
+_READERS = {".csv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet}

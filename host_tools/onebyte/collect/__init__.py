@@ -1,0 +1,1 @@
+"""From a device's samples to a labelled data set on disk."""

@@ -1,0 +1,266 @@
+"""One session: from a link to a capture, spooled to disk on its way.
+
+The spool of a device is its blocks. That of text is JSON lines: {"t": seconds, "data": what came}
+and {"row": number, "label": from there on}.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from formats import sample_block
+from onebyte.collect.assembler import Assembler, Duplicate, Gap
+from onebyte.collect.capture import Capture, channels_of, from_assembler
+from onebyte.collect.dataset import Dataset
+from onebyte.collect.labels import Labeller
+from onebyte.collect.links import Link
+from onebyte.collect.spool import Spool
+from onebyte.collect.stream import Splitter
+from onebyte.collect.text_lines import TextRecorder
+from onebyte.errors import UserError
+
+__all__ = ["Display", "Interrupted", "Options", "collect_blocks", "collect_text", "replay_text"]
+
+_SILENT_S = 15.0  # a device says who it is every five seconds
+_LAST_WORDS_S = 8.0
+_SHOWN_ROWS = 4096
+_SYNC_S = 5.0
+
+
+class Interrupted(Exception):
+    """The user pressed Ctrl-C; all that came is kept.
+
+    Attributes:
+        capture: what came, None when that is nothing.
+    """
+
+    def __init__(self, capture: Capture | None) -> None:
+        super().__init__("interrupted")
+        self.capture = capture
+
+
+class Display(Protocol):
+    """Where a session is shown."""
+
+    def tell(self, line: str) -> None:
+        """Show a line for people."""
+
+    def update(self, recent: np.ndarray, state: str, n_samples: int) -> None:
+        """Show the signal: (rows, channels), newest last."""
+
+    def keys(self) -> str:
+        """Return what was typed since the last call."""
+
+
+@dataclass
+class Options:
+    """How a session goes.
+
+    Attributes:
+        duration_s: it ends after so many seconds of samples; 0: when something else ends it.
+        silent_s: so long a device may say nothing.
+        clock: seconds that only grow.
+    """
+
+    duration_s: float = 0.0
+    silent_s: float = _SILENT_S
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class _Recent:
+    """The newest rows, for a picture."""
+
+    rows: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, part: np.ndarray) -> None:
+        self.rows.append(part)
+        while sum(map(len, self.rows[1:])) > _SHOWN_ROWS:
+            self.rows.pop(0)
+
+    def all(self) -> np.ndarray:
+        return np.concatenate(self.rows) if self.rows else np.zeros((0, 1))
+
+
+class _Session:
+    """The state between two reads."""
+
+    def __init__(self, link: Link, spool: Spool, display: Display, labeller: Labeller) -> None:
+        self.link, self.spool, self.display, self.labeller = link, spool, display, labeller
+        self.splitter, self.assembler, self.recent = Splitter(), Assembler(), _Recent()
+        self.told_gaps = self.told_duplicates = 0
+
+    def take(self, data: bytes, dataset: Dataset) -> bool:
+        """Take what arrived; return whether a block was among it."""
+        blocks = self.splitter.feed(data)
+        had_info = bool(self.assembler.info)
+        for block in blocks:
+            if self.assembler.take(block):
+                self.spool.add(block.content)
+                if block.kind == sample_block.SAMPLES and self.assembler.pieces:
+                    self.recent.add(self.assembler.pieces[-1].parts[-1])
+        if self.assembler.info and not had_info:
+            info = self.assembler.info
+            dataset.check_fits(channels_of(info), float(str(info["rate_mhz"])) / 1000)
+        self._tell()
+        return bool(blocks)
+
+    def _tell(self) -> None:
+        for line in self.splitter.said:
+            self.display.tell(f"device: {line}")
+        self.splitter.said.clear()
+        gaps: list[Gap] = self.assembler.gaps[self.told_gaps :]
+        duplicates: list[Duplicate] = self.assembler.duplicates[self.told_duplicates :]
+        for item in (*gaps, *duplicates):
+            self.display.tell(str(item))
+        self.told_gaps += len(gaps)
+        self.told_duplicates += len(duplicates)
+
+    def label(self, since_s: float) -> None:
+        """Ask for the label of now; `since_s` has passed since the last block came."""
+        taken = self.assembler
+        rate_hz = taken.rate_hz
+        stated_hz = float(str(taken.info.get("rate_mhz", 0))) / 1000 if taken.info else 0.0
+        if not stated_hz:
+            return
+        # A person means the row that is sampled now; a block comes a quarter of a second late.
+        ahead = round(min(since_s, 1.0) * rate_hz) if self.labeller_is_live else 0
+        row = taken.next_row + ahead
+        keys = self.display.keys()
+        for at, label in self.labeller.step(row, taken.next_row / stated_hz, keys):
+            taken.marks.append((at, label))
+            self.spool.add(sample_block.pack_mark(at, label))
+
+    @property
+    def labeller_is_live(self) -> bool:
+        """Whether the labels come from somebody's fingers."""
+        return type(self.labeller).__name__ == "Keys"
+
+    def finish(self, session: str) -> Capture:
+        """Return what came."""
+        self.splitter.finish()
+        return from_assembler(self.assembler, session, self.splitter.damaged)
+
+
+def collect_blocks(
+    link: Link, spool: Spool, dataset: Dataset, people: tuple[Display, Labeller], options: Options
+) -> Capture:
+    """Take blocks until the device ends, the time is over, or somebody says so.
+
+    Raises:
+        Interrupted: Ctrl-C; the device was told to end.
+        UserError: the device fell silent or away, the data do not fit the folder, or the disk is
+            full. What came before is in the spool.
+    """
+    one = _Session(link, spool, *people)
+    session = spool.path.stem
+    try:
+        _take_all(one, dataset, options)
+    except KeyboardInterrupt:
+        link.stop()
+        _last_words(one, dataset, options)
+        raise Interrupted(one.finish(session) if one.assembler.info else None) from None
+    return one.finish(session)
+
+
+def _take_all(one: _Session, dataset: Dataset, options: Options) -> None:
+    heard_s = synced_s = options.clock()
+    while not one.link.is_over and one.assembler.end is None:
+        data = one.link.read()
+        now_s = options.clock()
+        if data and one.take(data, dataset):
+            heard_s = now_s
+        elif now_s - heard_s > options.silent_s:
+            raise UserError(
+                f"the device has said nothing for {options.silent_s:g} s; what came is kept"
+            )
+        if now_s - synced_s > _SYNC_S:
+            one.spool.sync()
+            synced_s = now_s
+        one.label(now_s - heard_s)
+        one.display.update(one.recent.all(), one.labeller.state, one.assembler.n_samples)
+        if one.labeller.is_done or _is_complete(one.assembler, options.duration_s):
+            one.link.stop()
+            break
+    _last_words(one, dataset, options)
+
+
+def _is_complete(assembler: Assembler, duration_s: float) -> bool:
+    rate_hz = float(str(assembler.info.get("rate_mhz", 0))) / 1000
+    return bool(duration_s and rate_hz and assembler.next_row >= duration_s * rate_hz)
+
+
+def _last_words(one: _Session, dataset: Dataset, options: Options) -> None:
+    """Read what the device still has, up to its END block and the end of its program."""
+    deadline_s = options.clock() + _LAST_WORDS_S
+    while not one.link.is_over and options.clock() < deadline_s:
+        one.take(one.link.read(), dataset)
+
+
+def collect_text(
+    link: Link,
+    recorder: TextRecorder,
+    spool: Spool,
+    people: tuple[Display, Labeller],
+    options: Options,
+) -> list[tuple[int, str]]:
+    """Take lines of text until the stream ends, the time is over, or somebody says so.
+
+    Returns:
+        (row, label) of each change of the label.
+
+    Raises:
+        Interrupted: Ctrl-C; its capture is None.
+        UserError: nothing comes, or the port went away. What came is in the recorder.
+    """
+    display, labeller = people
+    marks: list[tuple[int, str]] = []
+    heard_s = options.clock()
+    try:
+        while not link.is_over:
+            data = link.read()
+            now_s = options.clock()
+            if data:
+                spool.add(_line(t=now_s, data=data.decode("utf-8", "replace")))
+                heard_s = now_s
+            if not recorder.feed(data, now_s) and now_s - heard_s > options.silent_s:
+                raise UserError(f"no line has come for {options.silent_s:g} s")
+            for line in recorder.said:
+                display.tell(f"not a row: {line}")
+            recorder.said.clear()
+            n_rows = len(recorder.rows)
+            changes = labeller.step(n_rows, n_rows / recorder.rate_hz, display.keys())
+            for row, label in changes:
+                spool.add(_line(row=row, label=label))
+            marks += changes
+            recent = np.array(recorder.rows[-_SHOWN_ROWS:])
+            display.update(recent.reshape(len(recent), -1), labeller.state, n_rows)
+            is_complete = options.duration_s and n_rows >= options.duration_s * recorder.rate_hz
+            if labeller.is_done or is_complete:
+                link.stop()
+    except KeyboardInterrupt:
+        raise Interrupted(None) from None
+    return marks
+
+
+def _line(**fields: object) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+def replay_text(content: bytes, recorder: TextRecorder) -> list[tuple[int, str]]:
+    """Give a recorder the spool of text; return the marks. A torn last line is left out."""
+    marks = []
+    for line in content.splitlines():
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            break
+        if "data" in fields:
+            recorder.feed(fields["data"].encode(), float(fields["t"]))
+        else:
+            marks.append((int(fields["row"]), str(fields["label"])))
+    return marks

@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 ARCH ?= x64
 BOARD ?= pico_ppp
 EXTRA_MODULES ?=
+PRODUCT ?=
 FUZZ_EXECS ?= 1000000
 
 VENV := .venv
@@ -65,8 +66,8 @@ natmods: $(DEMO_VENV)  ## Build the native modules for every chip into dist/natm
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
 
-firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODULES adds C modules
-	@$(BIN)/onebyte build firmware --board $(BOARD) $(addprefix --extra-modules ,$(EXTRA_MODULES))
+firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODULES adds C modules, PRODUCT freezes a product file
+	@$(BIN)/onebyte build firmware --board $(BOARD) $(addprefix --extra-modules ,$(EXTRA_MODULES)) $(addprefix --product ,$(PRODUCT))
 
 test-native: $(DEMO_VENV)  ## Execute the native modules of every chip and compare each bit with the host
 	@$(BIN)/python tests/native/emulate/signatures.py

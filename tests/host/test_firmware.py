@@ -164,8 +164,9 @@ def fake_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace what takes time; the list holds the boards that were compiled."""
     compiled: list[str] = []
 
-    def compile_board(board: str, modules: object, tree: Path, target: Path) -> None:
+    def compile_board(board: str, modules: object, tree: Path, target: Path, home: Path) -> None:
         compiled.append(board)
+        target.mkdir(parents=True, exist_ok=True)
         for name in firmware._RESULTS:
             (target / name).write_text(f"{board} {len(compiled)}")
         (target / firmware._FIGURES).write_text('{"heap_free": 7}')
@@ -197,6 +198,26 @@ def test_further_modules_are_built_each_time(fake_build: list[str], tmp_path: Pa
     assert fake_build == ["pico", "pico"]
 
 
+def test_a_product_has_its_own_image_and_the_objects_of_the_board(
+    fake_build: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firmware, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(firmware, "DIST", tmp_path / "dist")
+    frozen = tmp_path / "build" / "pico" / "product" / "product.py"
+    assert firmware.build("pico").board == "pico"
+    assert not frozen.exists()
+    pump = firmware.build("pico", product=("pump", "VENDOR = 1\n"))
+    assert frozen.read_text() == "VENDOR = 1\n"
+    assert pump.folder == tmp_path / "build" / "pico-pump"
+    assert (tmp_path / "dist" / "pico-pump.uf2").is_file()
+    firmware.build("pico", product=("pump", "VENDOR = 2\n"))
+    firmware.build("pico", product=("pump", "VENDOR = 1\n"))
+    assert fake_build == ["pico"] * 3, "the first and the last are one image"
+    monkeypatch.setenv("ONEBYTE_CACHE", str(tmp_path / "other cache"))
+    firmware.build("pico")
+    assert not frozen.exists(), "a plain image has no product"
+
+
 def test_own_checkout_is_built_each_time(
     fake_build: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +231,9 @@ def test_a_change_while_building_is_not_kept(
     fake_build: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = iter(["old", "new", "new", "new"])
-    monkeypatch.setattr(firmware, "_kept_folder", lambda board, tree: tmp_path / next(keys))
+    monkeypatch.setattr(
+        firmware, "_kept_folder", lambda board, tree, product: tmp_path / next(keys)
+    )
     for _ in range(2):
         firmware.build("pico", folder=tmp_path / "a")
     assert fake_build == ["pico", "pico"]

@@ -9,6 +9,7 @@ import click
 from onebyte import toolchain
 from onebyte.crossbuild import firmware, natmods
 from onebyte.errors import UserError
+from onebyte.updates import product
 
 
 @click.group(hidden=True)
@@ -62,8 +63,16 @@ def micropython_unix() -> None:
     type=click.Path(path_type=Path),
     help="micropython.cmake of a further C module; may be repeated.",
 )
-def board_firmware(board: str, extra_modules: tuple[Path, ...]) -> None:
+@click.option(
+    "--product",
+    "product_path",
+    type=click.Path(path_type=Path),
+    help="TOML file: what the node is and whom it trusts; then only what is signed for it runs.",
+)
+def board_firmware(board: str, extra_modules: tuple[Path, ...], product_path: Path | None) -> None:
     """Build the image of a board and print what it takes."""
-    built = firmware.build(board, extra_modules)
-    click.echo((firmware.DIST / f"{board}.uf2").relative_to(toolchain.ROOT))
+    made = product.read(product_path) if product_path else None
+    source = (made.name, made.module_text()) if made else None
+    built = firmware.build(board, extra_modules, None, source)
+    click.echo((firmware.DIST / f"{built.board}.uf2").relative_to(toolchain.ROOT))
     click.echo(firmware.summary(built))

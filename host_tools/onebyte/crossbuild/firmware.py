@@ -30,6 +30,7 @@ _NATIVE = toolchain.ROOT / "lib" / "native"
 _MODULES = [_NATIVE / name / "micropython.cmake" for name in ("obkernels", "obed25519")]
 _RESULTS = ("firmware.uf2", "firmware.bin", "firmware.elf")
 _FIGURES = "figures.json"  # written last: a folder with it is whole
+_PRODUCT = "product"  # folder of the frozen module of that name, if there is one
 
 # What goes into every image, besides the board's own folder.
 _INPUTS = ("firmware", "lib", "boards/rp2040_boot", "host_tools/onebyte/crossbuild")
@@ -59,7 +60,7 @@ class Firmware:
     """An image that was built.
 
     Attributes:
-        board: Its board.
+        board: Its board, with the name of its product.
         folder: Holds firmware.uf2, firmware.bin and firmware.elf.
         sizes: What it takes of the chip.
         heap_free: Free bytes of MicroPython's heap after boot, on the emulated chip.
@@ -90,7 +91,12 @@ def boards() -> list[str]:
     return sorted(path.parent.name for path in _BOARDS.glob("*/mpconfigboard.cmake"))
 
 
-def build(board: str, extra_modules: Sequence[Path] = (), folder: Path | None = None) -> Firmware:
+def build(
+    board: str,
+    extra_modules: Sequence[Path] = (),
+    folder: Path | None = None,
+    product: tuple[str, str] | None = None,
+) -> Firmware:
     """Build the image of a board and measure it.
 
     Args:
@@ -98,6 +104,8 @@ def build(board: str, extra_modules: Sequence[Path] = (), folder: Path | None = 
         extra_modules: micropython.cmake files of further C modules.
         folder: Takes the results and the objects; build/firmware/<board> if None, and then the
             .uf2 file is copied to dist/firmware.
+        product: Its name, which goes into the names of the results, and the source of the frozen
+            module `product`; None: the image takes what the filesystem says.
 
     Raises:
         UserError: no such board or module, something to install, a failed build with its first
@@ -106,23 +114,35 @@ def build(board: str, extra_modules: Sequence[Path] = (), folder: Path | None = 
     _check_board(board)
     modules = [*_MODULES, *(_check_module(path) for path in extra_modules)]
     _check_tools()
-    target = folder or BUILD / board
-    with rp2040_tree.locked(target / ".lock"):
-        tree = rp2040_tree.assemble()
-        # What the CMake file of a foreign module takes in is not known, nor what MPY_DIR holds.
-        kept = None if extra_modules or not tree.key else _kept_folder(board, tree.key)
-        if kept and (kept / _FIGURES).is_file():
-            _copy_results(kept, target)
-        else:
-            _compile(board, modules, tree.path, target)
-            # A file that changed meanwhile may or may not be in the image.
-            if kept and kept == _kept_folder(board, tree.key):
-                _copy_results(target, kept)
+    name = f"{board}-{product[0]}" if product else board
+    target = folder or BUILD / name
+    # An image for a product differs in one frozen module: it shares the objects of the plain one.
+    objects = folder or BUILD / board
+    with rp2040_tree.locked(objects / ".lock"):
+        _build_into(target, objects, board, modules, product[1] if product else "")
         sizes = image.measure(target / "firmware.elf")
         heap_free = json.loads((target / _FIGURES).read_text())["heap_free"]
         if folder is None:
-            _copy(target / "firmware.uf2", DIST / f"{board}.uf2")
-    return Firmware(board, target, sizes, heap_free)
+            _copy(target / "firmware.uf2", DIST / f"{name}.uf2")
+    return Firmware(name, target, sizes, heap_free)
+
+
+def _build_into(
+    target: Path, home: Path, board: str, modules: Sequence[Path], product: str
+) -> None:
+    """Build, or take from the cache; the folder has every result afterwards."""
+    tree = rp2040_tree.assemble()
+    # What the CMake file of a foreign module takes in is not known, nor what MPY_DIR holds.
+    may_keep = bool(tree.key) and list(modules) == _MODULES
+    kept = _kept_folder(board, tree.key, product) if may_keep else None
+    if kept and (kept / _FIGURES).is_file():
+        _copy_results(kept, target)
+        return
+    _write_product(product, home)
+    _compile(board, modules, tree.path, target, home)
+    # A file that changed meanwhile may or may not be in the image.
+    if kept and kept == _kept_folder(board, tree.key, product):
+        _copy_results(target, kept)
 
 
 def _check_board(board: str) -> None:
@@ -156,8 +176,19 @@ def _output(command: Sequence[str]) -> str:
     return done.stdout.strip()
 
 
-def _kept_folder(board: str, tree: str) -> Path:
+def _write_product(source: str, home: Path) -> None:
+    """Lay the frozen module of a product where the manifest of the boards finds it, or none."""
+    path = home / _PRODUCT / "product.py"
+    if not source:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+
+
+def _kept_folder(board: str, tree: str, product: str = "") -> Path:
     digest = hashlib.sha256(f"{board} {tree} {_output(['arm-none-eabi-gcc', '-v'])}".encode())
+    digest.update(product.encode())
     for path in _input_files(board):
         content = path.read_bytes()
         name = path.relative_to(toolchain.ROOT)
@@ -187,18 +218,21 @@ def _copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _compile(board: str, modules: Sequence[Path], tree: Path, target: Path) -> None:
-    """Build and measure; the folder has every result afterwards."""
+def _compile(
+    board: str, modules: Sequence[Path], tree: Path, target: Path, home: Path | None = None
+) -> None:
+    """Build and measure; `target` has every result afterwards, `home` has the objects."""
+    home = home or target
     (target / _FIGURES).unlink(missing_ok=True)
     toolchain.unpack_umqtt(toolchain.ROOT / "build")
     names = ";".join(str(path) for path in modules)
     # Another tree or set of modules leaves generated names that only a new folder gets rid of.
     key = hashlib.sha256(f"{tree} {names}".encode()).hexdigest()[:8]
-    objects = target / f"objects-{key}"
-    for old in target.glob("objects-*"):
+    objects = home / f"objects-{key}"
+    for old in home.glob("objects-*"):
         if old != objects:
             shutil.rmtree(old)
-    _run_ninja(board, names, tree, objects)
+    _run_ninja(board, names, tree, objects, home / _PRODUCT)
     _write_uf2(tree, objects)
     sizes = image.measure(objects / "firmware.elf")
     image.check_fits(board, sizes)
@@ -209,8 +243,9 @@ def _compile(board: str, modules: Sequence[Path], tree: Path, target: Path) -> N
     part.replace(target / _FIGURES)
 
 
-def _run_ninja(board: str, modules: str, tree: Path, objects: Path) -> None:
+def _run_ninja(board: str, modules: str, tree: Path, objects: Path, product: Path) -> None:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _RELEASE_DAY}
+    environment["ONEBYTE_PRODUCT"] = str(product)
     environment["MICROPY_MPYCROSS"] = str(_build_mpy_cross(tree, environment))
     # These would build other code; a git repository around the tree is none of MicroPython's.
     for name in ("CFLAGS", "CFLAGS_EXTRA", "CXXFLAGS", "LDFLAGS", "PICO_SDK_PATH", "MAKEFLAGS"):

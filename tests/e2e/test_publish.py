@@ -1,0 +1,301 @@
+"""`onebyte publish` against a real broker: what lies there, and how nodes are followed."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import assert_refused, onebyte
+from update_folder import UpdateFolder, app_file
+
+from formats import errors, objects, topics, update_messages
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.simulation.broker import Broker
+from onebyte.updates import rotation
+from onebyte.updates.release import Release
+
+SEQ = 5
+REPORT = {
+    **{name: 0 for name in update_messages.REPORT_KEYS},
+    **{"phase": "idle", "slot": "-", "root": 1, "record": 1, "firmware": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    with Broker() as running:
+        yield running
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> UpdateFolder:
+    folder = UpdateFolder(tmp_path)
+    folder.release(SEQ, [app_file(), app_file("zeros.py", bytes(5000)), app_file("n.py", noise())])
+    return folder
+
+
+def noise() -> bytes:
+    return b"".join(hashlib.sha256(bytes([i])).digest() for i in range(100))
+
+
+def settings(broker: Broker) -> BrokerSettings:
+    return BrokerSettings(broker.host, broker.port)
+
+
+def retained(broker: Broker, pattern: str) -> dict[str, bytes]:
+    """Return what is retained there, by topic; waits until half a second brings nothing more."""
+    found = {}
+    with Link(settings(broker), [pattern]) as link:
+        while batch := list(link.messages(0.5)):
+            found.update({m.topic: m.payload for m in batch if m.retained})
+    return found
+
+
+def assemble(chunks: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the objects whose chunks these are, by id."""
+    by_id: dict[str, dict[int, bytes]] = {}
+    for topic, chunk in chunks.items():
+        _, name, number = objects.parse_topic(topic)
+        by_id.setdefault(name, {})[number] = chunk
+    for parts in by_id.values():
+        assert sorted(parts) == list(range(len(parts)))
+        assert all(len(parts[i]) == objects.CHUNK_BYTES for i in range(len(parts) - 1))
+    return {name: b"".join(parts[i] for i in sorted(parts)) for name, parts in by_id.items()}
+
+
+class FakeNode(threading.Thread):
+    """Says what a node says when it reads a want; `outcome` is how its story ends."""
+
+    def __init__(self, broker: Broker, tenant: str, device: str, outcome: str) -> None:
+        super().__init__(daemon=True)
+        self.names = (tenant, device)
+        self.outcome = outcome
+        self.acks: list[tuple[int, int]] = []
+        self.ready = threading.Event()
+        self.over = threading.Event()
+        self._settings = settings(broker)
+
+    def topic(self, kind: str) -> str:
+        return topics.pack(*self.names, kind)
+
+    def say(self, link: Link, **changes: object) -> None:
+        payload = update_messages.pack_report({**REPORT, **changes})
+        link.publish(self.topic(topics.REPORT), payload, retain=True, wait_s=5)
+
+    def run(self) -> None:
+        with Link(self._settings, [self.topic(topics.WANT), self.topic(topics.ACK)]) as link:
+            self.say(link)
+            self.ready.set()
+            while not self.over.is_set():
+                for message in link.messages(0.1):
+                    if message.payload:
+                        self.take(link, message.topic, message.payload)
+
+    def take(self, link: Link, topic: str, payload: bytes) -> None:
+        if topic == self.topic(topics.WANT):
+            seq = update_messages.parse_want(payload)["seq"]
+            if self.outcome == "refused":
+                self.say(link, refused=errors.UPDATE_CLASS, refused_seq=seq)
+            elif self.outcome != "silent":
+                self.say(link, phase="fetch", done_bytes=10, total_bytes=100)
+                self.say(link, phase="trial", slot="b", seq=seq, pending_seq=seq, record=7)
+            return
+        seq, record = update_messages.parse_ack(payload)
+        self.acks.append((seq, record))
+        if self.outcome == "reverted":
+            self.say(link, phase="revert", bad_seq=seq, reason=errors.TRIAL_SPENT, record=8)
+        else:
+            done = {"phase": "confirm", "slot": "b", "seq": seq, "installed_seq": seq}
+            self.say(link, **done, record=8)
+
+    def __enter__(self) -> "FakeNode":
+        self.start()
+        assert self.ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join(10)
+
+
+def publish(made: UpdateFolder, broker: Broker, tenant: str, *options: object):
+    folder = made.folder / "releases" / str(SEQ)
+    argv = ["publish", folder, "--roots", made.keys, "--broker", broker.address]
+    return onebyte(*argv, "--tenant", tenant, *options)
+
+
+def test_every_object_lies_on_the_broker_under_its_content(
+    made: UpdateFolder, broker: Broker
+) -> None:
+    made.draft(
+        rotation.apply(made.chain().newest, rotation.Changes(threshold=1)), *made.root_keys[:2]
+    )
+    code, out, err = publish(made, broker, "t1", "--device", "watch", "--detach")
+    assert (code, err) == (0, "") and "detached" in out
+    found = assemble(retained(broker, "ob/t1/~/#"))
+    release = Release(made.folder / "releases" / str(SEQ)).signed()
+    assert found == {
+        release.manifest_id: release.content,
+        "root2": (made.keys / "root.2").read_bytes(),
+        **release.objects,
+    }
+    assert len(found) == 5 and max(map(len, found.values())) > objects.CHUNK_BYTES
+    want = update_messages.parse_want(retained(broker, "ob/t1/+/want")["ob/t1/watch/want"])
+    assert hashlib.sha256(found[want["manifest"]]).hexdigest() == want["manifest"]
+    assert (want["seq"], want["root"], want["url"]) == (SEQ, 2, "")
+    assert want["bytes"] == len(release.content)
+
+
+def test_a_release_is_followed_to_its_confirmation(made: UpdateFolder, broker: Broker) -> None:
+    with FakeNode(broker, "t2", "watch", "confirmed") as node:
+        code, out, err = publish(made, broker, "t2", "--device", "watch", "--timeout", 20)
+    assert (code, err) == (0, ""), out
+    assert node.acks and set(node.acks) == {(SEQ, 7)}
+    lines = out.splitlines()
+    assert lines[0].startswith("published: release 5 in ") and "wanted of 1 nodes" in lines[0]
+    assert "watch: tries it" in lines and "watch: confirmed" in lines
+    assert lines[-1] == (
+        "publish: seq=5 nodes=1 confirmed=1 reverted=0 refused=0 superseded=0 waiting=0"
+    )
+
+
+def test_each_node_of_all_is_told_apart(made: UpdateFolder, broker: Broker) -> None:
+    outcomes = {"good": "confirmed", "bad": "reverted", "other": "refused", "mute": "silent"}
+    nodes = [FakeNode(broker, "t3", name, outcome) for name, outcome in outcomes.items()]
+    for node in nodes:
+        node.__enter__()
+    started = time.monotonic()
+    code, out, err = publish(made, broker, "t3", "--all", "--timeout", 3)
+    for node in nodes:
+        node.__exit__()
+    assert (code, err) == (1, "")
+    assert "bad: reverted: TRIAL_SPENT(190)" in out and "other: refused: UPDATE_CLASS(171)" in out
+    assert "mute: has not begun" in out and time.monotonic() - started > 2
+    assert out.splitlines()[-1] == (
+        "publish: seq=5 nodes=4 confirmed=1 reverted=1 refused=1 superseded=0 waiting=1"
+    )
+
+
+def test_json_is_for_scripts(made: UpdateFolder, broker: Broker) -> None:
+    with FakeNode(broker, "t4", "watch", "confirmed"):
+        code, out, _ = publish(made, broker, "t4", "--device", "watch", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and rows[-1] == {
+        **{"seq": 5, "nodes": 1, "confirmed": 1},
+        **{"reverted": 0, "refused": 0, "superseded": 0, "waiting": 0},
+    }
+    assert rows[-2]["outcome"] == "confirmed" and rows[-2]["report"]["installed_seq"] == SEQ
+
+
+def test_detached_first_and_followed_later(made: UpdateFolder, broker: Broker) -> None:
+    with FakeNode(broker, "t5", "watch", "confirmed") as node:
+        assert publish(made, broker, "t5", "--device", "watch", "--detach")[0] == 0
+        time.sleep(0.5)
+        assert node.acks == [], "nobody acknowledges while nobody follows"
+        code, out, _ = publish(made, broker, "t5", "--device", "watch", "--follow")
+    assert code == 0 and "published" not in out and "watch: confirmed" in out
+    assert set(node.acks) == {(SEQ, 7)}
+
+
+def test_withdraw_removes_what_was_published(made: UpdateFolder, broker: Broker) -> None:
+    assert publish(made, broker, "t6", "--device", "a", "--device", "b", "--detach")[0] == 0
+    before = retained(broker, "ob/t6/#")
+    assert len(before) > 8
+    code, out, _ = publish(made, broker, "t6", "--device", "a", "--withdraw")
+    assert code == 0 and "wants=1 chunks=0" in out, "the other node is still to fetch it"
+    left = retained(broker, "ob/t6/#")
+    assert before.keys() - left.keys() == {"ob/t6/a/want"}
+    code, out, _ = publish(made, broker, "t6", "--device", "a", "--device", "b", "--withdraw")
+    assert code == 0 and "wants=1" in out
+    assert retained(broker, "ob/t6/#") == {}
+
+
+def test_withdraw_leaves_the_want_of_another_release(made: UpdateFolder, broker: Broker) -> None:
+    assert publish(made, broker, "t7", "--device", "a", "--detach")[0] == 0
+    made.release(6, [app_file()])
+    argv = ["--roots", made.keys, "--broker", broker.address, "--tenant", "t7", "--device", "a"]
+    assert onebyte("publish", made.folder / "releases" / "6", *argv, "--detach")[0] == 0
+    code, out, _ = publish(made, broker, "t7", "--device", "a", "--withdraw")
+    assert code == 0 and "wants=0" in out
+    found = assemble(retained(broker, "ob/t7/~/#"))
+    newer = Release(made.folder / "releases" / "6").signed()
+    assert {newer.manifest_id, *newer.objects} <= found.keys(), "a file of both stays"
+    assert update_messages.parse_want(retained(broker, "ob/t7/+/want")["ob/t7/a/want"])["seq"] == 6
+    assert Release(made.folder / "releases" / "5").signed().manifest_id not in found
+
+
+def test_http_folder_holds_every_object(
+    made: UpdateFolder, broker: Broker, tmp_path: Path
+) -> None:
+    web = tmp_path / "web"
+    url = "http://updates.test:8080/ob/"
+    options = ["--device", "watch", "--http-folder", web, "--url", url, "--detach"]
+    code, out, err = publish(made, broker, "t8", *options)
+    assert (code, err) == (0, "") and f"at {url}" in out
+    release = Release(made.folder / "releases" / str(SEQ)).signed()
+    expected = {release.manifest_id: release.content, **release.objects}
+    assert {path.name: path.read_bytes() for path in web.iterdir()} == expected
+    (payload,) = retained(broker, "ob/t8/#").values()
+    assert update_messages.parse_want(payload)["url"] == url
+    folder = made.folder / "releases" / str(SEQ)
+    argv = ["publish", folder, "--roots", made.keys, "--http-folder", tmp_path / "other"]
+    assert onebyte(*argv)[0] == 0 and len(list((tmp_path / "other").iterdir())) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--broker", "{}"], "whose nodes? give --tenant"),
+        (
+            ["--broker", "{}", "--tenant", "x"],
+            "which nodes? give --device, once or more, or --all",
+        ),
+        (["--broker", "{}", "--tenant", "x", "--all", "--device", "a"], "which nodes?"),
+        (["--broker", "{}", "--tenant", "x", "--all"], "no node of x has said anything"),
+        ([], "where to? give --broker, or --http-folder alone"),
+        (["--http-folder", "web", "--device", "a"], "give --broker, too"),
+        (
+            ["--broker", "{}", "--tenant", "x", "--device", "a", "--url", "http://h/"],
+            "--http-folder and --url belong together",
+        ),
+        (
+            ["--broker", "{}", "--tenant", "x", "--device", "a", "--detach", "--follow"],
+            "exclude each other",
+        ),
+        (["--broker", "no-such-host.invalid", "--tenant", "x", "--all"], "unknown host"),
+        (["--broker", "127.0.0.1:9", "--tenant", "x", "--device", "a"], "Connection refused"),
+        (["--url", "ftp://h/", "--http-folder", "web"], "nodes take http://host[:port]/folder/"),
+        (["--url", "http://h/x", "--http-folder", "web"], "with a / at the end"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    options: list[str], words: str, made: UpdateFolder, broker: Broker, tmp_path: Path
+) -> None:
+    told = [
+        {"{}": broker.address, "web": str(tmp_path / "web")}.get(part, part) for part in options
+    ]
+    folder = made.folder / "releases" / str(SEQ)
+    assert_refused(onebyte("publish", folder, "--roots", made.keys, *told), words)
+    assert not (tmp_path / "web").exists()
+
+
+def test_what_no_node_would_take_is_not_published(made: UpdateFolder, broker: Broker) -> None:
+    folder = made.folder / "releases" / str(SEQ)
+    other = UpdateFolder(made.folder / "other")
+    argv = ["--broker", broker.address, "--tenant", "t9", "--device", "a", "--detach"]
+    got = onebyte("publish", folder, "--roots", other.keys, *argv)
+    assert_refused(got, "SIGNED_KEY(135)")
+    made.pack(6, [app_file()])
+    got = onebyte("publish", made.folder / "releases" / "6", "--roots", made.keys, *argv)
+    assert_refused(got, "is not signed yet")
+    (folder / "objects" / objects.hash_id(hashlib.sha256(noise()).digest())).write_bytes(b"x")
+    assert_refused(onebyte("publish", folder, "--roots", made.keys, *argv), "bytes, not 3200")
+    assert retained(broker, "ob/t9/#") == {}
+
+
+def test_publish_asks_for_no_key(made: UpdateFolder) -> None:
+    command = onebyte("publish", "--help")[1]
+    assert "--key" not in command and "passphrase" not in command

@@ -46,6 +46,8 @@ class NorFlash:
         dead: whether power has failed.
         bad_blocks: number of a block -> REFUSES or SILENT.
         failing_reads: numbers of the reads that fail, from 1 on.
+        flipping_reads: numbers of the reads that say nothing and answer with one bit changed.
+        flips_only: what the blocks begin with whose reads flip; empty: any block's.
         writable_ops: writes and erases until each further one fails and does nothing; -1: none.
         kind: how the power fails, one of `KINDS`.
     """
@@ -58,7 +60,8 @@ class NorFlash:
         self.dead = False
         self.watch = watch
         self.bad_blocks = {}
-        self.failing_reads = ()
+        self.failing_reads = self.flipping_reads = ()
+        self.flips_only = ()
         self.writable_ops = -1
         self._n_blocks = len(self.image) // block_bytes
         self._view = memoryview(self.image)
@@ -80,7 +83,14 @@ class NorFlash:
             return _EIO
         at = block * self.block_bytes + offset
         buf[:] = self._view[at : at + len(buf)]
+        if self.reads in self.flipping_reads and self._may_flip(block):
+            buf[self.reads % len(buf)] ^= 1 << self.reads % 8
         return 0
+
+    def _may_flip(self, block):
+        at = block * self.block_bytes
+        starts = [self.image[at : at + len(start)] == start for start in self.flips_only]
+        return not starts or True in starts
 
     def writeblocks(self, block, buf, offset=0):
         return self._change(block, (block * self.block_bytes + offset, len(buf), buf))

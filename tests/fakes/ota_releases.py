@@ -43,6 +43,29 @@ class StandIn:
         return sample_release.sign(sample_release.key(name), message)
 
 
+class Stranger(StandIn):
+    """Signs with keys that nobody trusts."""
+
+    @staticmethod
+    def key(name):
+        """Return the public key of somebody."""
+        return sample_release.key("a stranger called " + name)
+
+    @staticmethod
+    def sign(name, message):
+        """Return what somebody signs a message with."""
+        return sample_release.sign(Stranger.key(name), message)
+
+
+class Forger(StandIn):
+    """Has the public keys but not the private ones."""
+
+    @staticmethod
+    def sign(name, message):
+        """Return a signature that is none."""
+        return bytes(64)
+
+
 def seal(signer, kind, body, *names):
     """Return the file of a document that these people have signed."""
     text = signed.message(kind, body)
@@ -90,7 +113,7 @@ class Release:
         objects: Name of an object -> bytes, as a source answers with them.
     """
 
-    def __init__(self, signer, seq, version=None, **changes):
+    def __init__(self, signer, seq, version=None, body=None, **changes):
         self.seq = seq
         self.version = seq if version is None else version
         self.contents = {}
@@ -115,7 +138,9 @@ class Release:
         fields.update(changes)
         self.floor = fields["security_floor"]
         self.tries = fields["tries"]
-        self.content = seal(signer, signed.MANIFEST, manifest_pack.pack(fields), "release")
+        if body is None:
+            body = manifest_pack.pack(fields)
+        self.content = seal(signer, signed.MANIFEST, body, "release")
         self.digests = {}
         for path, content in self.contents.items():
             self.digests[path] = hashlib.sha256(content).digest()

@@ -12,6 +12,7 @@ from ota_oracle import BRICKED, STUCK, Finding
 from ota_oracle import KINDS as FINDINGS
 
 _IS_FOLDER = 0x4000
+_FILE_STARTS = (b"VERSION", b"OBG\x1a")  # of the releases' files and their manifests
 
 
 class NoStatistics:
@@ -162,45 +163,58 @@ class Cutter:
         """Start a copy of the node whose flash takes only so many writes, for each number."""
         n_writes = 0
         while not self.is_over():
-            copy = self._start_copy("%d writes" % n_writes, n_writes, ())
-            self.trials += 1
+            self.what = "%d writes" % n_writes
+            copy = self._copy_of_now()
+            copy.writable_ops = n_writes
+            self._start_weak(copy)
             if copy.writable_ops:
+                copy.writable_ops = -1
                 return
             copy.writable_ops = -1
             self._recover(copy, 2)
             n_writes += 1
 
-    def sweep_reads(self, n_failing):
-        """Start a copy of the node whose n-th read and the next ones fail, for each n."""
+    def sweep_reads(self, n_failing, is_silent=False):
+        """Start a copy of the node whose n-th read and the next ones go wrong, for each n.
+
+        Args:
+            n_failing: How many.
+            is_silent: They do not fail, but answer with a bit changed; only where the content of
+                files begins, since LittleFS itself cannot live with it elsewhere.
+        """
         first, n_reads = 1, 1
         while first <= n_reads and not self.is_over():
-            failing = range(first, first + n_failing)
-            copy = self._start_copy("read %d fails" % first, -1, failing)
+            self.what = "read %d is wrong" % first
+            copy = self._copy_of_now()
+            wrong = range(first, first + n_failing)
+            copy.failing_reads, copy.flipping_reads = ((), wrong) if is_silent else (wrong, ())
+            copy.flips_only = _FILE_STARTS
+            self._start_weak(copy)
             n_reads = copy.reads
-            copy.failing_reads = ()
-            self.trials += 1
+            copy.failing_reads = copy.flipping_reads = ()
             self._recover(copy, 2)
             first += self._plan.stride
 
-    def _start_copy(self, what, n_writes, failing_reads):
-        """Start a node on a weak copy; what it runs is judged, whether it starts is not."""
+    def _copy_of_now(self):
         copy = self._scratch
         copy.image[:] = self.flash.image
-        copy.writable_ops, copy.reads, copy.failing_reads = n_writes, 0, failing_reads
-        self.what = what
+        copy.reads = 0
+        return copy
+
+    def _start_weak(self, copy):
+        """Start a node on a weak copy; what it runs is judged, whether it starts is not."""
+        self.trials += 1
         try:
             boot = self._start(self.geometry.mount(copy))
         except Exception:
-            boot = None  # the supply is weak, the watchdog starts it again
-        n_left, copy.writable_ops = copy.writable_ops, -1
-        n_reads, copy.failing_reads = copy.reads, ()
-        if boot is not None and boot.node.running:
-            self._judged(self._judge_weak, copy, boot.node.running)
-        copy.writable_ops, copy.reads = n_left, n_reads
-        return copy
+            return  # the supply is weak, the watchdog starts it again
+        if boot.node.running:
+            self._judged(self._judge_weak, copy.image, boot)
 
-    def _judge_weak(self, copy, running):
-        self.oracle.judge(self.geometry.read_tree(copy), running)
+    def _judge_weak(self, image, boot):
+        self._second.image[:] = image
+        seq = self.oracle.judge(self.geometry.read_tree(self._second), boot.node.running)
+        self.oracle.check_manifest(seq, boot)
 
     def note(self, kind, text):
         """Count a finding."""
@@ -260,6 +274,7 @@ class Cutter:
         tree = self.geometry.read_tree(flash)
         flash.watch = watch
         seq = self.oracle.judge(tree, boot.node.running, n_boots, starts)
+        self.oracle.check_manifest(seq, boot)
         return seq, boot.is_trial
 
     def _settle(self, flash):

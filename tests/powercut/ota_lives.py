@@ -5,10 +5,10 @@ import sys
 import vfs
 from ota_engine import Cutter
 from ota_node import Lab, Node, Wanted, rescue
-from ota_oracle import STATE_PATH, STUCK, Finding, Oracle
-from ota_releases import MODEL_FILES
+from ota_oracle import SLOTS, STATE_PATH, STUCK, WRONG_STATE, Finding, Oracle
+from ota_releases import MODEL_FILES, Forger, Release, Stranger
 
-from formats import slot_state
+from formats import errors, slot_state
 from ota import store, updater
 
 FACTORY_SEQ = 1
@@ -53,11 +53,7 @@ class Life:
         files = geometry.mount(flash)
         kept = store.Store(files, "/")
         release = self.lab.add(FACTORY_SEQ)
-        for path, content in list(release.contents.items()) + [("manifest", release.content)]:
-            full = "%s/%s" % (kept.slot_path(slot_state.SLOT_A), path)
-            store.make_folders(files, full)
-            with files.open(full, "wb") as file:
-                file.write(content)
+        _put_release(files, slot_state.SLOT_A, release)
         state = slot_state.State()
         state.active, state.record_seq, state.installed_seq = slot_state.SLOT_A, 1, FACTORY_SEQ
         state.security_floor = release.floor
@@ -94,7 +90,7 @@ class Life:
         self.cutter.what = "install %d" % seq
         self.oracle.offered.add(seq)
         for number in range(2, epoch + 1):
-            self.lab.add_root(number)
+            self.oracle.roots[number] = self.lab.add_root(number)
             self.oracle.epochs.add(number)
         self.oracle.may_swap = swaps
         wanted = self.cutter.wanted
@@ -134,16 +130,45 @@ class Life:
         self.cutter.without_cuts(lambda files: _spoil(files, store.Store(files, "/"), slot))
         self.oracle.damaged.add(slot)
 
+    def add_file(self, slot, path):
+        """Put something into a slot that its manifest does not list."""
+        full = "/%s%s" % (SLOTS[slot], path)
+        self.cutter.without_cuts(lambda files: _append(files, full, b"import nothing\n"))
+        self.oracle.damaged.add(slot)
+
+    def forge(self, slot):
+        """Put a release of a stranger in the place of what a slot holds."""
+        forged = Release(Stranger(), 77)
+        self.cutter.without_cuts(lambda files: _put_release(files, slot, forged))
+        self.oracle.damaged.add(slot)
+
+    def refuse(self, release, reason):
+        """Offer what must be refused for this reason."""
+        self.cutter.what = "refuse %d" % release.seq
+        self.lab.objects.update(release.objects)
+        self.node.take(release)
+        said = self.node.updater.status()
+        if (said["refused"], said["refused_seq"]) != (reason, release.seq):
+            raise Finding(WRONG_STATE, "release %d: reason %r" % (release.seq, said["refused"]))
+        self.cutter.quiet()
+
+    def confirm_wrongly(self, seq, record):
+        """An acknowledgement of something else than this trial comes."""
+        self.cutter.what = "wrong acknowledgement"
+        self.node.acknowledge(seq, record)
+        self.cutter.quiet()
+
     def lose_state(self, content):
         """Put something else in the place of the record; None: change one bit of it."""
         self.oracle.lose_state(self.cutter.tree_of_copy())
         self.cutter.without_cuts(lambda files: _put_state(files, content))
 
     def sweep(self):
-        """Start the node on flash that fails."""
+        """Start the node on flash that fails, or answers wrongly."""
         self.cutter.sweep_writes()
         for n_failing in (1, 2, 7, 1000):
             self.cutter.sweep_reads(n_failing)
+        self.cutter.sweep_reads(1, True)
 
     def update(self, seq, **changes):
         """Install, try and confirm a release."""
@@ -166,6 +191,20 @@ def _change_bit(files, path):
     if content:
         content[len(content) // 2] ^= 4
         with files.open(path, "wb") as file:
+            file.write(content)
+
+
+def _append(files, path, content):
+    store.make_folders(files, path)
+    with files.open(path, "ab") as file:
+        file.write(content)
+
+
+def _put_release(files, slot, release):
+    for path, content in list(release.contents.items()) + [("manifest", release.content)]:
+        full = "/%s%s" % (SLOTS[slot], path)
+        store.make_folders(files, full)
+        with files.open(full, "wb") as file:
             file.write(content)
 
 
@@ -262,6 +301,40 @@ def rotten(life):
     life.update(5)
 
 
+def meddled(life):
+    """Somebody writes into the slots: more bytes, more files, a release of their own."""
+    life.boot()
+    life.update(2, security_floor=1)
+    life.add_file(slot_state.SLOT_B, "app/node.py")
+    life.boot()
+    life.update(3, security_floor=1)
+    life.add_file(slot_state.SLOT_B, "app/shadow.py")
+    life.boot()
+    life.update(4, security_floor=1)
+    life.add_file(slot_state.SLOT_B, "ota/__init__.py")
+    life.boot()
+    life.update(5, security_floor=1)
+    life.forge(slot_state.SLOT_B)
+    life.boot()
+    life.update(6)
+
+
+def refused(life):
+    """What a stranger has signed is offered, and acknowledged is what is not on trial."""
+    life.boot()
+    life.refuse(Release(Stranger(), 78), errors.SIGNED_KEY)
+    life.refuse(Release(Stranger(), 79, body=b"no manifest at all"), errors.SIGNED_KEY)
+    life.refuse(Release(Forger(), 80), errors.SIGNED_INVALID)
+    life.update(2)
+    record = life.node.updater.status()["record"]
+    life.install(3)
+    life.boot()
+    life.confirm_wrongly(2, record)
+    life.confirm_wrongly(3, record)
+    life.confirm_wrongly(2, record + 2)
+    life.confirm(3)
+
+
 def lost(life):
     """The record is spoilt while one release runs, and while another is on trial."""
     life.boot()
@@ -295,4 +368,17 @@ def weak(life):
     life.sweep()
 
 
-STORIES = (confirmed, crashing, unhealthy, resumed, replaced, rotated, swapped, rotten, lost, weak)
+STORIES = (
+    confirmed,
+    crashing,
+    unhealthy,
+    resumed,
+    replaced,
+    rotated,
+    swapped,
+    rotten,
+    meddled,
+    refused,
+    lost,
+    weak,
+)

@@ -103,8 +103,9 @@ class Lab:
         return release
 
     def add_root(self, epoch):
-        """Sign and publish the root document of an epoch."""
-        self.objects[objects.root_id(epoch)] = root_file(self.signer, epoch)
+        """Sign, publish and return the root document of an epoch."""
+        content = self.objects[objects.root_id(epoch)] = root_file(self.signer, epoch)
+        return content
 
     def boot(self, files):
         """Start a node on a filesystem; return what the loader found."""
@@ -161,9 +162,16 @@ class Node:
     def confirm(self):
         """Hand over the server's acknowledgement of the trial; return whether it ended."""
         said = self.updater.status()
-        self.updater.on_ack(update_messages.pack_ack(said["pending_seq"], said["record"]))
+        self.acknowledge(said["pending_seq"], said["record"])
         self._run(lambda: not self.updater.is_trial)
         return not self.updater.is_trial
+
+    def acknowledge(self, seq, record):
+        """Hand over an acknowledgement and let the node look at it."""
+        self.updater.on_ack(update_messages.pack_ack(seq, record))
+        for _ in range(4):
+            self._now_ms += 1000
+            self.updater.step(self._now_ms)
 
     def fail(self, reason):
         """Let the health fail; return what the app has to do."""

@@ -89,6 +89,7 @@ class Oracle:
 
     Attributes:
         releases: seq -> release, all that were ever signed for it.
+        roots: Epoch -> signed root document, all that were published from the second on.
         durable: The state that was on the flash at the last quiet moment.
         offered, acked, epochs: seqs and epochs that the node was handed since.
         may_fail: Whether its health may have failed since.
@@ -101,6 +102,7 @@ class Oracle:
 
     def __init__(self, releases):
         self.releases = releases
+        self.roots = {}
         self.durable = None
         self.offered = set()
         self.acked = set()
@@ -180,6 +182,7 @@ class Oracle:
         if state is None:
             raise Finding(WRONG_STATE, "no valid record after a boot")
         self._check_reached(state, n_boots)
+        self._check_roots(tree, state[EPOCH])
         if running not in (1, 2):
             raise Finding(BRICKED, "nothing runs; %r" % (state,))
         seq, versions = held_by(tree, running, self.releases)
@@ -192,6 +195,33 @@ class Oracle:
         else:
             raise Finding(WRONG_STATE, "slot %d runs under %r" % (running, state))
         return seq
+
+    def check_manifest(self, seq, boot):
+        """Raise unless the app is told the very manifest that was signed.
+
+        Args:
+            seq: What runs.
+            boot: Has `content`, the signed file, and `manifest` with its fields.
+        """
+        release = self.releases[seq]
+        told = boot.manifest
+        files = {}
+        for entry in told.files:
+            files[entry[4]] = entry[5]
+        listed = {}
+        for path, digest in release.digests.items():
+            listed[path.split("/")[-1]] = digest
+        numbers = (told.manifest_seq, told.content_version, told.security_floor, told.tries)
+        expected = (release.seq, release.version, release.floor, release.tries)
+        if boot.content != release.content or files != listed or numbers != expected:
+            raise Finding(MIXED, "release %d runs under another manifest" % seq)
+
+    def _check_roots(self, tree, epoch):
+        """Raise unless the chain of root documents reaches the epoch of the record."""
+        for number in range(2, epoch + 1):
+            content = tree.get("st/root.%d" % number)
+            if content is None or content != self.roots.get(number):
+                raise Finding(WRONG_STATE, "epoch %d without root document %d" % (epoch, number))
 
     def _check_trial(self, state, seq, starts):
         if seq != state[PENDING_SEQ]:

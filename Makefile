@@ -6,6 +6,8 @@ BOARD ?= pico_ppp
 EXTRA_MODULES ?=
 PRODUCT ?=
 FUZZ_EXECS ?= 1000000
+FUZZ_READERS ?= 10000
+FUZZ_READERS_UNIX ?= 250
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -79,13 +81,17 @@ test-ulab: $(DEMO_VENV)  ## Compare ulab's spectrum with the exact one, on MICRO
 test-home-assistant: $(DEV_VENV)  ## Compare Home Assistant's own states, on HOMEASSISTANT_PYTHON=..., with the decisions
 	@$(BIN)/python tests/home_assistant/run.py
 
-fuzz: $(DEV_VENV)  ## Feed damaged models to the check under sanitizers (a planted bug must show), noise to MQTT
+fuzz: $(DEV_VENV)  ## Feed damaged models to the C check, damaged updates and messages to their readers; planted bugs must show
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)
 	$(BIN)/python tests/fuzz/fuzz.py --planted
 	$(BIN)/micropython tests/fuzz/fuzz_mqtt.py
+	$(BIN)/python tests/fuzz/fuzz_updates.py execs=$(FUZZ_READERS)
+	$(BIN)/micropython tests/fuzz/fuzz_updates.py execs=$(FUZZ_READERS_UNIX)
+	$(BIN)/python tests/fuzz/fuzz_updates.py execs=100000 planted=1
+	$(BIN)/micropython tests/fuzz/fuzz_updates.py execs=1000 planted=1 only=deflate
 
-fuzz-long:  ## The same for 20 million models: about half an hour
-	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000
+fuzz-long:  ## The same for 20 million models and a million inputs of each reader: about an hour
+	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000 FUZZ_READERS=1000000 FUZZ_READERS_UNIX=20000
 
 powercut: $(DEMO_VENV)  ## Cut the power at every write of the outbox's life, and between deep sleeps
 	$(BIN)/python tests/powercut/run.py

@@ -107,7 +107,7 @@ def test_a_file_that_another_is_asked_for_instead_of_is_given_up():
     world = World(n_bytes=9000)
     world.net.knows_ranges = False
     world.piece(0, 9000)
-    world.piece(0, 9000, "root1")
+    world.piece(2048, 6952, "root1")
     assert world.net.n_connections == 2, "the rest of the first file cannot be stopped otherwise"
     world.piece(100, 8900, "root1")
     assert world.net.n_connections == 3, "and nobody can go back in one"

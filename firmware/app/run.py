@@ -11,7 +11,7 @@ import time
 
 import board as hardware
 
-from app import links, settings
+from app import links, record_plan, settings
 from app.console import Console
 from app.node import Node
 from app.uplink_serial import SerialUplink
@@ -112,12 +112,14 @@ def main(updates, path: str) -> int:
         updates: `ota.updates.Updates`, None where there are none.
         path: of the configuration.
     """
+    is_trial = updates is not None and updates.is_trial
+    if not is_trial and record_plan.exists(hardware.make_files()):
+        return record(path)
     try:
         config = settings.load(path)
     except (errors.OnebyteError, OSError) as error:
         print("onebyte node:", error)
         return 2
-    is_trial = updates is not None and updates.is_trial
     console = Console(config, hardware.IS_PROCESS)
     status = 1
     try:
@@ -129,6 +131,21 @@ def main(updates, path: str) -> int:
     if not is_trial:
         console.end(time.sleep_ms)
     return status
+
+
+def record(path: str) -> int:
+    """Records to flash in the node's place, behind its lock; returns the exit status."""
+    from app import record_setup  # its RAM is the node's otherwise
+
+    console = None
+    try:
+        console = Console(settings.load(path), hardware.IS_PROCESS)
+    except (errors.OnebyteError, OSError):
+        pass  # a board that was never configured records all the same
+    record_setup.run_plan(hardware, settings.load, path)
+    if console is not None:
+        console.end(time.sleep_ms)
+    return 0
 
 
 def run_node(config, updates, console) -> int:

@@ -61,7 +61,7 @@ def _find(names):
         except ImportError:
             return name
     return ""
-print(repr(_find(("app.record_stream", "app.record_setup", "record_source"))))
+print(repr(_find(("app.record_stream", "app.record_setup", "app.settings", "record_source"))))
 """
 
 # A folder in RAM from which MicroPython imports what a stock board lacks.
@@ -129,9 +129,11 @@ def prepare(board: Repl, always: bool = False) -> bool:
     board.exec(_forget() + _FOLDER)
     with tempfile.TemporaryDirectory() as folder:
         for path in MODULES:
+            # One after the other: a small heap has no room for all files and their code at once.
             name = str(Path(*Path(path).parts[1:]).with_suffix(".mpy"))
             _send(board, name, _compile(toolchain.ROOT / path, Path(folder)))
-    missing = board.exec(_MISSING + "_folder.files.clear()\n").strip().strip("'\"")
+            board.exec(_import(name))
+    missing = board.exec(_MISSING).strip().strip("'\"")
     if missing:
         raise UserError(f"{board.device}: the recorder cannot be loaded: no module {missing}")
     return True
@@ -154,12 +156,18 @@ def _compile(path: Path, folder: Path) -> bytes:
     return out.read_bytes()
 
 
+def _import(name: str) -> str:
+    """Return the code that imports a file that was sent, and forgets the file."""
+    module = name.removesuffix(".mpy").removesuffix("/__init__").replace("/", ".")
+    keep = "" if name.endswith("__init__.mpy") else f"_folder.files[{name!r}] = b''\n"
+    return f"import gc\nimport {module}\n{keep}_d = None\ngc.collect()"
+
+
 def _send(board: Repl, name: str, content: bytes) -> None:
-    board.exec("_d = b''")
+    board.exec(f"_d = bytearray({len(content)})\n_folder.files['{name}'] = _d")
     for at in range(0, len(content), _SEND_BYTES):
         text = binascii.b2a_base64(content[at : at + _SEND_BYTES], newline=False).decode()
-        board.exec(f"_d += _a('{text}')")
-    board.exec(f"_folder.files['{name}'] = _d")
+        board.exec(f"_d[{at}:{at + _SEND_BYTES}] = _a('{text}')")
 
 
 def stream_code(

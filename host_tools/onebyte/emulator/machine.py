@@ -178,6 +178,10 @@ class Machine:
         finally:
             self._process.call("unserve")
 
+    def stall_serial(self, is_stalled: bool) -> None:
+        """Let the host take nothing from the serial port, or take again."""
+        self._process.call("stall", stalled=is_stalled)
+
     def modem(self) -> dict[str, Any]:
         """Return what the modem counted; empty without one."""
         stats: dict[str, Any] = self._process.call("modemStats")["modem"]

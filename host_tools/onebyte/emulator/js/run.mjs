@@ -124,6 +124,12 @@ class Session {
     return {};
   }
 
+  /** The host takes nothing from the serial port, or takes again. */
+  stall({ stalled }) {
+    this.board.serial.stall(stalled);
+    return {};
+  }
+
   /** Open a TCP port to the serial port and run until `unserve`. */
   async serve({ port }) {
     this.server = new SerialServer(this.board);

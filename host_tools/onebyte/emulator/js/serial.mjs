@@ -45,6 +45,8 @@ export class UsbSerial {
     this.isConnected = false;
     this.queue = [];
     this.armed = [];
+    this.isStalled = false;
+    this.isHeld = false;
   }
 
   /** Plug the cable into a chip that starts. */
@@ -56,7 +58,16 @@ export class UsbSerial {
     this.isConnected = false;
     this.queue = [];
     this.armed = [];
+    this.isHeld = false;
     addFrames(usb);
+    this.acknowledge = usb.indicateBufferReady.bind(usb);
+    usb.indicateBufferReady = (endpoint, isOut) => {
+      if (this.isStalled && !isOut && endpoint === cdc.inEndpoint) {
+        this.isHeld = true; // the packet's buffer is not free yet
+      } else {
+        this.acknowledge(endpoint, isOut);
+      }
+    };
     const deliver = usb.onEndpointRead;
     // Without data the host is to stay silent (NAK): the package answered with an empty packet
     // every 10 us, and each of them is an interrupt.
@@ -73,6 +84,15 @@ export class UsbSerial {
       this.pump();
     };
     cdc.onSerialData = (bytes) => this.onData(bytes);
+  }
+
+  /** The host takes nothing more from the chip, as one whose program is stopped, or takes again. */
+  stall(isStalled) {
+    this.isStalled = isStalled;
+    if (!isStalled && this.isHeld) {
+      this.isHeld = false;
+      this.acknowledge(this.cdc.inEndpoint, false);
+    }
   }
 
   /** Queue bytes for the chip. */

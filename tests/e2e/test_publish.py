@@ -179,6 +179,17 @@ def test_each_node_of_all_is_told_apart(made: UpdateFolder, broker: Broker) -> N
     )
 
 
+def test_a_node_that_has_refused_is_not_waited_for_again(
+    made: UpdateFolder, broker: Broker
+) -> None:
+    with FakeNode(broker, "t10", "watch", "refused"):
+        assert publish(made, broker, "t10", "--device", "watch", "--timeout", 20)[0] == 1
+    # It judges an offer once, so nothing new comes from it.
+    started = time.monotonic()
+    code, out, _ = publish(made, broker, "t10", "--device", "watch", "--timeout", 20)
+    assert code == 1 and "refused: UPDATE_CLASS" in out and time.monotonic() - started < 10
+
+
 def test_json_is_for_scripts(made: UpdateFolder, broker: Broker) -> None:
     with FakeNode(broker, "t4", "watch", "confirmed"):
         code, out, _ = publish(made, broker, "t4", "--device", "watch", "--json")

@@ -136,6 +136,8 @@ def test_an_old_refusal_does_not_end_a_new_offer() -> None:
     refusal = report(refused_seq=SEQ, refused=errors.UPDATE_SIZE)
     assert take(one, refusal, is_retained=True).course.outcome == rollout.WAITING
     assert take(one, refusal).course.outcome == rollout.REFUSED
+    one = Rollout(SEQ, [("home", "watch")], [("home", "watch")])
+    assert take(one, refusal, is_retained=True).course.outcome == rollout.REFUSED, "the same offer"
     one = one_node()
     take(one, report(bad_seq=SEQ, reason=errors.TRIAL_SPENT), is_retained=True)
     assert one.is_over, "a failed trial is for ever"

@@ -99,6 +99,7 @@ def _publish(
     from onebyte.updates import publish
     from onebyte.updates.rollout import Rollout
 
+    asked_before = publish.nodes_that_want(settings, offer, nodes)
     if not options["follow"]:
         n_chunks = publish.publish(settings, offer, nodes)
         where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
@@ -106,7 +107,7 @@ def _publish(
     if options["detach"]:
         _say(options, "detached: trials wait for `onebyte publish --follow`, or are reverted")
         return 0
-    rollout = Rollout(offer.seq, nodes)
+    rollout = Rollout(offer.seq, nodes, asked_before)
     for answer in publish.follow(settings, rollout, options["timeout_s"] or None):
         _tell(answer, options["as_json"])
     return _summary(rollout, options)

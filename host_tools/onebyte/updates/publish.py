@@ -18,10 +18,18 @@ from onebyte.updates.release import SignedRelease
 from onebyte.updates.rollout import Answer, Rollout
 from onebyte.updates.roots import Chain
 
-__all__ = ["Offer", "find_nodes", "follow", "publish", "withdraw", "write_http"]
+__all__ = [
+    "Offer",
+    "find_nodes",
+    "follow",
+    "nodes_that_want",
+    "publish",
+    "withdraw",
+    "write_http",
+]
 
 _TAKE_S = 120.0
-_LIST_S = 2.0  # what is retained comes at once
+_LIST_S = 1.0  # what is retained comes at once
 _POLL_S = 0.2
 
 
@@ -109,6 +117,19 @@ def find_nodes(settings: BrokerSettings, tenant: str) -> list[tuple[str, str]]:
     """
     found = _retained(settings, [f"ob/{tenant}/+/{topics.REPORT}"])
     return sorted({topics.parse(topic)[:2] for topic in found})
+
+
+def nodes_that_want(
+    settings: BrokerSettings, offer: Offer, nodes: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return those nodes whose want is this very offer already.
+
+    Raises:
+        UserError: The broker is out of reach.
+    """
+    by_topic = {topics.pack(*node, topics.WANT): node for node in nodes}
+    wants = _retained(settings, list(by_topic), expected=set(by_topic))
+    return [by_topic[topic] for topic, want in wants.items() if want == offer.want()]
 
 
 def publish(settings: BrokerSettings, offer: Offer, nodes: Iterable[tuple[str, str]]) -> int:

@@ -89,10 +89,18 @@ class Rollout:
     Args:
         seq: Its manifest_seq.
         nodes: (tenant, device) of each.
+        asked_before: Those that were offered the very same before: what they have said of it is
+            their answer, for a node judges an offer once.
     """
 
-    def __init__(self, seq: int, nodes: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        seq: int,
+        nodes: Iterable[tuple[str, str]],
+        asked_before: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self.seq = seq
+        self._asked_before = frozenset(asked_before)
         self.courses = {node: Course(*node) for node in nodes}
 
     @property
@@ -124,7 +132,8 @@ class Rollout:
             return Answer()
         course.report = report
         if not course.is_over:
-            course.outcome, course.reason = self._judge(report, is_retained)
+            is_old = is_retained and (tenant, device) not in self._asked_before
+            course.outcome, course.reason = self._judge(report, is_old)
         ack = None
         if report["phase"] == "trial" and report["pending_seq"] == self.seq:
             course.n_acks += 1
@@ -134,7 +143,7 @@ class Rollout:
             )
         return Answer(course, self._is_news(course), ack)
 
-    def _judge(self, report: dict[str, Any], is_retained: bool) -> tuple[str, int]:
+    def _judge(self, report: dict[str, Any], is_old: bool) -> tuple[str, int]:
         if report["pending_seq"] == self.seq:
             return WAITING, 0
         if report["installed_seq"] == self.seq:
@@ -143,8 +152,8 @@ class Rollout:
             return REVERTED, report["reason"]
         if max(report["installed_seq"], report["bad_seq"], report["pending_seq"]) > self.seq:
             return SUPERSEDED, 0
-        # A refusal is not for ever: only one that the node says now counts.
-        if report["refused_seq"] == self.seq and not is_retained:
+        # A refusal is not for ever: it has to be of this offer.
+        if report["refused_seq"] == self.seq and not is_old:
             return REFUSED, report["refused"]
         return WAITING, 0
 

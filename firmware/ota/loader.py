@@ -148,14 +148,16 @@ def _leave(firmware, node, record, checked) -> bool:
 def enter(found) -> None:
     """Set `sys.path` to what may run, and drop the modules that a slot brings anew.
 
-    Without a slot the frozen app runs. With a product that is frozen no module of the filesystem
-    outside the slot can be imported.
+    Without a slot the frozen app runs. Where product or loader are frozen, and a slot runs, no
+    module of the filesystem outside the slot can be imported.
 
     Args:
         found: a `Boot`.
     """
     path = found.slot_path
-    sys.path[:] = search_path(path, found.product.is_frozen, sys.path)
+    # A loader that is a file needs the folder where it and the app's libraries lie.
+    is_closed = found.product.is_frozen or bool(path) and not __file__.startswith("/")
+    sys.path[:] = search_path(path, is_closed, sys.path)
     if not path:
         return
     names = replaced(found.manifest)
@@ -164,16 +166,16 @@ def enter(found) -> None:
             del sys.modules[name]
 
 
-def search_path(slot_path: str, is_frozen: bool, before) -> list:
+def search_path(slot_path: str, is_closed: bool, before) -> list:
     """Return `sys.path` for a slot's folder, or for none.
 
     Args:
         slot_path: empty for none.
-        is_frozen: whether the product is.
+        is_closed: whether only the slot and what is frozen count.
         before: `sys.path` of the start: on a process its folders stay, they are its frozen set.
     """
     own = [slot_path, "%s/%s" % (slot_path, _TOP)] if slot_path else []
-    if is_frozen:
+    if is_closed:
         return own + [FROZEN]
     # Not "/": what lies there replaces nothing.
     return own + [name for name in before if name not in ("", "/")]

@@ -12,6 +12,7 @@ from ota.wish import Wish
 # Another attempt would end in the same way.
 _FINAL = (errors.UPDATE_SPACE, errors.UPDATE_PARTITION, errors.SOURCE_URL)
 
+_ENOSPC = 28
 _LONG_MS = 1 << 28
 _POLL_MS = 20
 
@@ -79,8 +80,8 @@ class Download:
             return
         if self.job and self.job.is_for(self.wish.want):
             self._fetcher.close()  # the same release from another place
-        else:
-            self._drop()
+        elif self.job or self._has_offer():
+            self._drop()  # what an earlier start has left of this release stays
 
     def step(self, now_ms: int) -> bool:
         """Do a bounded piece; return whether there was one.
@@ -92,7 +93,10 @@ class Download:
         try:
             return self._go_on(now_ms)
         except OSError as error:
-            self._failed(errors.UPDATE_FLASH, "flash: %s" % error, now_ms)
+            if error.errno == _ENOSPC:
+                self._refused(OnebyteError(errors.UPDATE_SPACE), now_ms)
+            else:
+                self._failed(errors.UPDATE_FLASH, "flash: %s" % error, now_ms)
         except MemoryError as error:
             self._failed(errors.UPDATE_MEMORY, str(error), now_ms)
         except OnebyteError as error:

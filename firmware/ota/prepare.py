@@ -1,14 +1,13 @@
 """Making room for a release: what does not belong to it leaves the slot, its manifest first."""
 
-from formats import errors, manifest
+from formats import errors, manifest, signed
 from formats.errors import OnebyteError
 from ota.downloads import MANIFEST, PACKED, TRIED, Downloads, entries, is_folder, length, remove
 from ota.store import make_folders
 
-# Of a file beside its content, of a folder, and what the node needs to live: state and results.
-_FILE_BLOCKS = 1
 _FOLDER_BLOCKS = 2
-_SPARE_BLOCKS = 8
+_SPARE_BLOCKS = 6  # what the node needs to live: state, results, a copy while a file grows
+_INLINE_BYTES = 128  # a shorter file has no block of its own
 
 
 def slot_files(files, path: str):
@@ -32,28 +31,29 @@ def check_space(store, path: str, found) -> None:
         return
     stat = files.statvfs(store.prefix or ".")
     block_bytes, free = stat[0], stat[3]
-    needed = _SPARE_BLOCKS + _blocks(signed_bytes(found), block_bytes)
+    needed = _SPARE_BLOCKS + blocks(signed.MAX_BYTES, block_bytes)
     packed = 0
+    folders = set()
     for kind, codec, size, stored, _, _ in found.files:
         if kind != manifest.FIRMWARE:
-            needed += _blocks(size, block_bytes)
+            needed += blocks(size, block_bytes)
+            folders.add(kind)
         if codec == manifest.DEFLATE:
-            packed = max(packed, _blocks(stored, block_bytes))
-    needed += packed + _FOLDER_BLOCKS * (manifest.LAST_TYPE + 1)
+            packed = max(packed, blocks(stored, block_bytes))
+    needed += packed + _FOLDER_BLOCKS * len(folders)
     for inner, kind in slot_files(files, path):
-        if not kind:
-            free += length(files, inner) // block_bytes
+        if kind:
+            free += _FOLDER_BLOCKS
+        else:
+            n_bytes = length(files, inner)
+            free += blocks(n_bytes, block_bytes) if n_bytes > _INLINE_BYTES else 0
     if needed > free:
         raise OnebyteError(errors.UPDATE_SPACE, "%d blocks, %d are free" % (needed, free))
 
 
-def signed_bytes(found) -> int:
-    """Return about how long the signed file of a manifest is."""
-    return manifest.HEADER_BYTES + manifest.FILE_BYTES * len(found.files) + 80
-
-
-def _blocks(n_bytes: int, block_bytes: int) -> int:
-    return -(-n_bytes // block_bytes) + _FILE_BLOCKS
+def blocks(n_bytes: int, block_bytes: int) -> int:
+    """Return how many blocks so many bytes take."""
+    return -(-n_bytes // block_bytes)
 
 
 def prepare(store, slot: int, found, signed_manifest):
@@ -106,10 +106,13 @@ def _empty(files, path: str, found, keeps_partial: bool):
         sizes["%s/%s" % (path, manifest.path(kind, name))] = size
     folders = set([name.rsplit("/", 1)[0] for name in sizes])
     for name, kind in list(slot_files(files, path)):
+        if kind and name in folders:
+            continue
         if kind:
-            if name not in folders:
-                files.rmdir(name)
-        elif name not in sizes or not _may_stay(length(files, name), sizes[name], keeps_partial):
+            files.rmdir(name)
+        elif name in sizes and _may_stay(length(files, name), sizes[name], keeps_partial):
+            continue
+        else:
             files.remove(name)
         yield
 

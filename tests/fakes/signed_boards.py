@@ -1,8 +1,11 @@
 """Real keys, and releases for the emulated boards as files of their slots."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from formats import slot_state
 from onebyte.updates import keys, packing, product, roots, rotation, signing, sources
@@ -23,7 +26,8 @@ class Vendor:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.root_key, self.release_key = keys.generate(), keys.generate()
+        # The same in every run: what a verification takes depends on the key.
+        self.root_key, self.release_key = _key("root"), _key("release")
         scope = (self.release_key.public, 0, 0x7FE)
         fields = rotation.first_fields(VENDOR, 1, [self.root_key.public], [scope])
         chain = roots.Chain(folder)
@@ -53,6 +57,11 @@ class Vendor:
             packed.signed_path.write_bytes(content)
             packed.unsigned_path.unlink(missing_ok=True)
             return packed.signed()
+
+
+def _key(name: str) -> keys.PrivateKey:
+    seed = hashlib.sha256(name.encode()).digest()
+    return keys._wrap(ed25519.Ed25519PrivateKey.from_private_bytes(seed))
 
 
 def app(banner: str) -> list[sources.SourceFile]:

@@ -6,9 +6,11 @@ Prints `cycles NAME N`, `bytes NAME N`, `ratio NAME V` and, for what is not comp
 N`. ours_* and emlearn_* are the C functions alone, for the same forest and vectors, with the flags
 at the end of the name; fft_N_* a real transform of N int16 to powers; feature_* and stream_*
 ob_features for one window of 128 samples of 3 or 6 channels with nothing else in the program;
-window_to_byte what the node does with a window of models/exercise, called from MicroPython:
-features, class, decision. All code that is counted alone lies in RAM, that of the C module in
-flash; the emulator knows neither waits for the flash nor for the bus.
+window_to_byte what the
+node does with a window of models/exercise, called from MicroPython: features, class, decision;
+ed25519_verify one signature over a manifest; boot_slot_64k what the loader does until a slot of
+64 KiB in 24 files may run, its signature included. All code that is counted alone lies in RAM, that
+of the C module in flash; the emulator knows neither waits for the flash nor for the bus.
 
 The figures go to build/bench/rp2040.json. The exit status is 1 when one is more than 3 % worse
 than in tests/bench/rp2040/baseline.json; --update writes that file.
@@ -17,6 +19,7 @@ than in tests/bench/rp2040/baseline.json; --update writes that file.
 import argparse
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -30,6 +33,7 @@ for folder in ("bench", "bench/xtensa", "both", "fakes", "native/emulate"):
 import emlearn  # noqa: E402
 import forests  # noqa: E402
 import gate  # noqa: E402
+import signed_boards  # noqa: E402
 import workloads  # noqa: E402
 
 from onebyte import kernels, toolchain  # noqa: E402
@@ -37,6 +41,7 @@ from onebyte.crossbuild import firmware, natmods  # noqa: E402
 from onebyte.emulator import engine, littlefs  # noqa: E402
 from onebyte.emulator.machine import Machine  # noqa: E402
 from onebyte.errors import UserError  # noqa: E402
+from onebyte.updates import sources  # noqa: E402
 
 HERE = Path(__file__).parent
 BUILD = ROOT / "build" / "bench" / "rp2040"
@@ -44,6 +49,7 @@ BASELINE = HERE / "baseline.json"
 CLOCK_HZ = 125_000_000
 IMAGE_BYTES = 20 * 1024
 TIMEOUT_S = 60
+SLOT_BYTES, SLOT_FILES, SLOT_SEED = 65536, 24, 1
 BOOT_S = 30  # with the time in which a person may stop the node
 COMPILER = "arm-none-eabi-gcc"
 CFLAGS = "-mthumb -mcpu=cortex-m0plus -std=gnu99 -ffreestanding -fno-tree-loop-distribute-patterns"
@@ -55,6 +61,7 @@ BYTES = ("heap_bytes_per_decision",)
 # is to start and to collect. Printed and kept, but no reason to fail.
 INFO = (
     "boot_to_decision",
+    "boot_slot_64k",
     "native_call",
     "call_decision",
     "call_predict",
@@ -115,6 +122,20 @@ def make_files(names: dict[str, bytes]) -> dict[str, bytes]:
     return files
 
 
+def slot_files() -> dict[str, bytes]:
+    """Return a slot of 64 KiB in 24 files, signed, and what the chip trusts."""
+    noise = random.Random(SLOT_SEED)
+    files = [
+        sources.SourceFile(1, f"file_{i:02}.bin", noise.randbytes(SLOT_BYTES // SLOT_FILES), "")
+        for i in range(SLOT_FILES)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        vendor = signed_boards.Vendor(Path(folder))
+        slot = signed_boards.in_slot(1, vendor.release(1, files))
+        state = signed_boards.state(active=1, installed_seq=1)
+        return {**vendor.identity(), **slot, **state}
+
+
 def feature_files(short: bool) -> dict[str, bytes]:
     """Return a model of each op alone, and the windows."""
     jobs = workloads.op_jobs()
@@ -161,6 +182,7 @@ def measure(image: Path, short: bool) -> dict[str, int]:
     """Start the chip and return all figures."""
     features = feature_files(short)
     files = make_files(forests.files() | features)
+    files |= slot_files()
     names = [name[:-4] for name in features if name.endswith(".obm")]
     with tempfile.TemporaryDirectory() as folder:
         mailbox = {"output": str(Path(folder, "output"))}
@@ -177,6 +199,7 @@ def measure(image: Path, short: bool) -> dict[str, int]:
             if not short:
                 printed += machine.exec("measure_twins(data, answer)", TIMEOUT_S)
                 printed += machine.exec("measure_collection()", TIMEOUT_S)
+            printed += machine.exec("measure_updates()", TIMEOUT_S)
             print(f"# {machine.cpu_s:.0f} s of the PC's processor")
     return figures | parse_figures(printed)
 

@@ -257,6 +257,28 @@ def measure_twins(data, answer):
     print("predict_viper", cycles_of(lambda: walk.predict_into(twin.features, twin.result)))
 
 
+def measure_updates():
+    """Print what a start with updates costs: one signature, and all for a slot of 64 KiB."""
+    import board
+
+    from formats import signed
+    from ota import loader, product, store, verifier
+
+    folders = store.Store(board.make_files(), "/")
+    made = product.load(folders)
+    verify = verifier.make(empty)
+    root = folders.read_root(made.root, verify)
+    document = signed.parse(folders.read("s/a/manifest", signed.MAX_BYTES), signed.MANIFEST)
+    text = signed.message(document.kind, document.body)
+    key, signature = root.release_keys[0][0], document.signatures[0][1]
+    found = []
+    cycles = many_cycles_of(lambda: found.append(verify(key, signature, text)))
+    print("ed25519_verify", cycles)
+    cycles = many_cycles_of(lambda: found.append(loader.boot(folders, made, verify, empty)))
+    print("boot_slot_64k", cycles)
+    assert found[0] and found[1].node.running == 1, "the slot is refused"
+
+
 def measure_collection():
     """Print the pause for collecting the garbage of a node: all its modules and its buffers."""
     import obkernels

@@ -76,6 +76,11 @@ class Updater:
         return not self.action and not self.is_trial and self._download.is_busy
 
     @property
+    def is_fetching(self) -> bool:
+        """Whether there is a release to fetch, and no pause to keep."""
+        return not self.action and self._download.wants_link
+
+    @property
     def wants_link(self) -> bool:
         """Whether the network is needed."""
         if self.action:

@@ -6,11 +6,11 @@ Prints `cycles NAME N`, `bytes NAME N`, `ratio NAME V` and, for what is not comp
 N`. ours_* and emlearn_* are the C functions alone, for the same forest and vectors, with the flags
 at the end of the name; fft_N_* a real transform of N int16 to powers; feature_* and stream_*
 ob_features for one window of 128 samples of 3 or 6 channels with nothing else in the program;
-window_to_byte what the
-node does with a window of models/exercise, called from MicroPython: features, class, decision;
-ed25519_verify one signature over a manifest; boot_slot_64k what the loader does until a slot of
-64 KiB in 24 files may run, its signature included. All code that is counted alone lies in RAM, that
-of the C module in flash; the emulator knows neither waits for the flash nor for the bus.
+window_to_byte what the node does with a window of models/exercise, called from MicroPython:
+features, class, decision; ed25519_verify one signature over a manifest; boot_slot_64k what the
+loader does until a slot of 64 KiB in 24 files may run, its signature included. All code that is
+counted alone lies in RAM, that of the C module in flash; the emulator knows neither waits for the
+flash nor for the bus.
 
 The figures go to build/bench/rp2040.json. The exit status is 1 when one is more than 3 % worse
 than in tests/bench/rp2040/baseline.json; --update writes that file.

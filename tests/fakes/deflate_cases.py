@@ -1,4 +1,4 @@
-"""Raw deflate for tests: what packs is on the host only. tests/host/test_deflate_cases.py made it."""
+"""Raw deflate for tests: only the host can pack. tests/host/test_deflate_cases.py checks it."""
 
 from binascii import unhexlify
 

@@ -158,6 +158,10 @@ class World:
                 return status
         raise AssertionError("it does not end: %r, %s" % (status, self.updater.error))
 
+    def run_to(self, seq):
+        """Turn until a release is confirmed."""
+        return self.run(lambda status: status["installed_seq"] == seq)
+
     def settle(self, turns=300):
         """Turn so often and return the status."""
         for _ in range(turns):

@@ -1,0 +1,306 @@
+"""Installing into a slot: what is fetched, copied and kept, and what is left after any end."""
+
+import hashlib
+
+import deflate_cases
+import ota_releases
+import slot_files
+import vfs
+from check import raises
+from nor_flash import HALF, NorFlash
+from ota_releases import Release
+from update_world import SIGNER
+
+from formats import errors, manifest, manifest_pack, objects, signed
+from formats.slot_state import SLOT_A, SLOT_B
+from ota.check import SlotCheck
+from ota.install import Install
+from ota.store import Store
+
+MAX_AGAIN_BYTES = objects.CHUNK_BYTES
+BLOCK_BYTES = 2048
+
+
+def _store(n_blocks=64):
+    flash = NorFlash(None, n_blocks, BLOCK_BYTES)
+    vfs.VfsLfs2.mkfs(flash)
+    return flash, Store(vfs.VfsLfs2(flash))
+
+
+def _found(release):
+    return manifest.parse(signed.parse(release.content, signed.MANIFEST).body)
+
+
+def _install(store, release, beside=None):
+    active = _found(beside) if beside else None
+    return Install(store, SLOT_B, release.content, _found(release), active)
+
+
+def _run(install, contents, requests=None, most=10000):
+    """Install with all that a source has; return whether it came to its end."""
+    for _ in range(most):
+        if install.is_done:
+            return True
+        request = install.next_request()
+        if request is None:
+            install.step()
+            continue
+        if requests is not None:
+            requests.append(request)
+        name, offset, n_bytes = request
+        install.put(contents[name][offset : offset + min(n_bytes, objects.CHUNK_BYTES)])
+    return False
+
+
+def _must_be_whole(store, release):
+    root = store.read_root(ota_releases.root_file(SIGNER, 1), SIGNER.verify)
+    check = SlotCheck(store.files, store.slot_path(SLOT_B), root, SIGNER.verify)
+    check.run(lambda: None)
+    assert check.manifest is not None, check.detail
+    for path, content in release.contents.items():
+        with store.files.open("%s/%s" % (store.slot_path(SLOT_B), path), "rb") as file:
+            assert file.read() == content, path
+
+
+class Custom:
+    """A release of given files; codec and stored form are the test's."""
+
+    def __init__(self, files):
+        self.contents, self.objects, entries = {}, {}, []
+        for kind, name, content, packed in files:
+            stored = content if packed is None else packed
+            codec = manifest.PLAIN if packed is None else manifest.DEFLATE
+            digest = hashlib.sha256(content).digest()
+            entry = kind, codec, len(content), len(stored), name, digest
+            entries.append(entry)
+            self.contents[manifest.path(kind, name)] = content
+            self.objects[objects.file_id(entry)] = stored
+        fields = {"key_id": signed.key_id(SIGNER.key("release")), "root_epoch": 1}
+        fields.update({"manifest_seq": 2, "content_version": 2, "security_floor": 1})
+        fields.update({"vendor": 7, "product_class": 3, "hardware_mask": 4, "tries": 2})
+        fields["files"] = entries
+        body = manifest_pack.pack(fields)
+        self.content = ota_releases.seal(SIGNER, signed.MANIFEST, body, "release")
+
+
+def test_every_codec_and_length_arrives():
+    _, store = _store()
+    files = [(1, "packed.py", deflate_cases.CONTENT, deflate_cases.PACKED)]
+    for n_bytes in (0, 1, 1023, 1024, 1025, 2048, 4097):
+        files.append((2, "f%d.py" % n_bytes, bytes([n_bytes & 255]) * n_bytes, None))
+    release = Custom(files)
+    requests = []
+    install = _install(store, release)
+    assert _run(install, release.objects, requests)
+    _must_be_whole(store, release)
+    assert install.done_bytes == install.total_bytes == sum(map(len, release.objects.values()))
+    # One request for each piece, the next one begins where the last ended.
+    assert len(requests) == 13 and len(set(requests)) == 13
+    # Asked again, it finds everything there.
+    requests = []
+    assert _run(_install(store, release), release.objects, requests) and requests == []
+
+
+def test_what_the_other_slot_has_is_copied():
+    _, store = _store(96)
+    old, new = Release(SIGNER, 1), Release(SIGNER, 2)
+    slot_files.put(store, SLOT_A, old)
+    requests = []
+    assert _run(_install(store, new, old), new.objects, requests)
+    _must_be_whole(store, new)
+    shared = [name for name in new.objects if name in old.objects]
+    assert shared and not [request for request in requests if request[0] in shared]
+    # One that has rotted meanwhile is fetched.
+    _, store = _store(96)
+    slot_files.put(store, SLOT_A, old)
+    with store.files.open("s/a/formats/crc.py", "r+b") as file:
+        file.write(b"#")
+    requests = []
+    assert _run(_install(store, new, old), new.objects, requests)
+    _must_be_whole(store, new)
+    digest = objects.hash_id(old.digests["formats/crc.py"])
+    assert [request for request in requests if request[0] == digest]
+
+
+def test_what_another_release_has_left_is_removed():
+    _, store = _store(96)
+    slot_files.put(store, SLOT_B, Release(SIGNER, 1))
+    for path in ("app/old.py", "app/node.py", "custom/custom.py", "evil.py"):
+        slot_files.write_file(store.files, "s/b/" + path, b"left")
+    slot_files.write_file(store.files, "dl/0.z", b"left")
+    slot_files.write_file(store.files, "dl/3.z", b"left")
+    slot_files.write_file(store.files, "dl/manifest", b"left")
+    release = Release(SIGNER, 2)
+    assert _run(_install(store, release), release.objects)
+    _must_be_whole(store, release)
+    assert [entry[0] for entry in store.files.ilistdir("dl")] == ["manifest"]
+
+
+def test_the_old_manifest_goes_first_and_the_new_one_comes_last():
+    _, store = _store(96)
+    slot_files.put(store, SLOT_B, Release(SIGNER, 1))
+    release = Release(SIGNER, 2)
+    install = _install(store, release)
+    n_without = 0
+    while not install.is_done:
+        assert not _run(install, release.objects, None, 1) or install.is_done
+        try:
+            with store.files.open(store.manifest_path(SLOT_B), "rb") as file:
+                content = file.read()
+        except OSError:
+            n_without += 1
+            continue
+        if content == release.content:
+            for path, expected in release.contents.items():
+                with store.files.open("s/b/" + path, "rb") as file:
+                    assert file.read() == expected
+        else:
+            assert n_without == 0, "the old manifest is there in the middle"
+    assert n_without > 20
+
+
+def test_wrong_bytes_are_found_and_fetched_again():
+    for path in ("app/node.py", "app/sensing.py"):
+        _, store = _store(96)
+        release = Release(SIGNER, 2)
+        name = [
+            objects.file_id(entry)
+            for entry in _found(release).files
+            if manifest.path(entry[0], entry[4]) == path
+        ].pop()
+        bad = dict(release.objects)
+        bad[name] = bad[name][:100] + b"#" + bad[name][101:]
+        install = _install(store, release)
+        raises(errors.UPDATE_HASH, _run, install, bad)
+        requests = []
+        assert _run(install, release.objects, requests)
+        _must_be_whole(store, release)
+        assert requests[0][:2] == (name, 0)
+    print("ota wrong bytes: fetched again, the others kept")
+
+
+def test_no_bomb_is_written_and_no_rubbish_stops_the_node():
+    content = deflate_cases.CONTENT
+    n_bytes = len(content)
+    packed = deflate_cases.PACKED
+    for size, stored, code in (
+        (n_bytes, packed, 0),
+        (n_bytes - 1, packed, errors.UPDATE_DEFLATE),
+        (n_bytes + 1, packed, errors.UPDATE_DEFLATE),
+        (1000, deflate_cases.BOMB, errors.UPDATE_DEFLATE),
+        (len(deflate_cases.FAR_CONTENT), deflate_cases.FAR, errors.UPDATE_DEFLATE),
+        (n_bytes, packed[:-1], errors.UPDATE_DEFLATE),
+        (n_bytes, b"\xff" * 50, errors.UPDATE_DEFLATE),
+        (n_bytes, b"\x00", errors.UPDATE_DEFLATE),
+    ):
+        _, store = _store()
+        release = Custom(
+            [(1, "packed.py", (content + b"x")[:size] + bytes(max(0, size - n_bytes - 1)), stored)]
+        )
+        install = _install(store, release)
+        if not code:
+            assert _run(install, release.objects)
+            _must_be_whole(store, release)
+            continue
+        raises(code, _run, install, release.objects)
+        assert [entry[0] for entry in store.files.ilistdir("s/b/app")] == []
+
+
+def test_every_byte_of_a_packed_file_may_be_wrong():
+    """The packed form is not signed: whatever it is, the unpacked one is right or refused."""
+    content = deflate_cases.CONTENT
+    n_refused = n_same = 0
+    for at in range(len(deflate_cases.PACKED)):
+        for change in (1, 0x80):
+            bad = bytearray(deflate_cases.PACKED)
+            bad[at] ^= change
+            _, store = _store(24)
+            release = Custom([(1, "packed.py", content, bytes(bad))])
+            install = _install(store, release)
+            try:
+                assert _run(install, release.objects)
+                n_same += 1
+                _must_be_whole(store, release)
+            except errors.OnebyteError as error:
+                assert error.code in (errors.UPDATE_HASH, errors.UPDATE_DEFLATE)
+                n_refused += 1
+    print(
+        "ota packed bytes wrong=%d refused=%d harmless=%d"
+        % (n_refused + n_same, n_refused, n_same)
+    )
+    assert n_refused > 200
+
+
+def test_pieces_of_a_wrong_size_are_refused():
+    _, store = _store()
+    release = Release(SIGNER, 2)
+    install = _install(store, release)
+    while install.next_request() is None:
+        install.step()
+    left = install.next_request()[2]
+    raises(errors.UPDATE_CHUNK, install.put, bytes(left + 1))
+    while install.next_request() is None:
+        install.step()
+    raises(errors.UPDATE_CHUNK, install.put, b"")
+    assert _run(install, release.objects)
+
+
+def test_no_room_is_known_before_anything_is_changed():
+    flash, store = _store(40)
+    slot_files.put(store, SLOT_B, Release(SIGNER, 1))
+    before = bytes(flash.image)
+    release = Release(SIGNER, 2, table=((1, "large.py", 70000, 0, True),), golden_hash=bytes(32))
+    raises(errors.UPDATE_SPACE, _run, _install(store, release), release.objects)
+    assert bytes(flash.image) == before
+
+
+def test_a_cut_in_any_piece_fetches_at_most_that_piece_again():
+    """Power fails in the middle of every put, and at every boundary between two."""
+    release = Release(SIGNER, 2)
+    flash, store = _store(64)
+    install = _install(store, release)
+    n_boundaries = again = most = 0
+    while not install.is_done:
+        request = install.next_request()
+        if request is None:
+            install.step()
+            continue
+        name, offset, n_bytes = request
+        piece = release.objects[name][offset : offset + min(n_bytes, objects.CHUNK_BYTES)]
+        for cut in (-1, 0, 3):
+            image = bytes(flash.image)
+            total = _fetched_after_cut(image, release, request, piece, cut)
+            left = install.total_bytes - install.done_bytes
+            again += total - left
+            most = max(most, total - left)
+        n_boundaries += 1
+        install.put(piece)
+    print("ota resume boundaries=%d again_bytes=%d most=%d" % (n_boundaries, again, most))
+    assert n_boundaries >= 11 and most <= MAX_AGAIN_BYTES
+
+
+def _fetched_after_cut(image, release, request, piece, cut):
+    """Return how much is fetched in all from here on, when power fails in the next piece."""
+    flash = NorFlash(image, block_bytes=BLOCK_BYTES)
+    store = Store(vfs.VfsLfs2(flash))
+    install = _install(store, release)
+    fetched = 0
+    if cut >= 0:
+        while install.next_request() is None:
+            install.step()
+        assert install.next_request() == request
+        flash.cut_power(cut, HALF)
+        fetched = len(piece)
+        try:
+            install.put(piece)
+        except OSError:
+            install.close()
+        flash = NorFlash(flash.image, block_bytes=BLOCK_BYTES)
+        store = Store(vfs.VfsLfs2(flash))
+    requests = []
+    install = _install(store, release)
+    assert _run(install, release.objects, requests)
+    _must_be_whole(store, release)
+    for _, _, n_bytes in requests:
+        fetched += min(n_bytes, objects.CHUNK_BYTES)
+    return fetched

@@ -82,8 +82,8 @@ KEYS: dict = {
     "drain_s": (_INT, 10, 0, 86400),
 }
 
-# What never appears in a message.
-_SECRETS = ("broker_password", "wifi_password")
+# What never appears in a message, nor on a screen.
+SECRETS = ("broker_password", "wifi_password")
 
 _IPV4_KEYS = ("ip_address", "ip_mask", "ip_gateway", "ip_dns")
 
@@ -112,7 +112,7 @@ class Config:
             if key not in values and KEYS[key][1] is REQUIRED:
                 raise errors.OnebyteError(errors.CONFIG_MISSING, "%s is required" % key)
             value = values.get(key, KEYS[key][1])
-            _check(key, value)
+            check_value(key, value)
             setattr(self, key, value)
         _check_together(self)
 
@@ -164,7 +164,8 @@ def range_text(key: str) -> str:
     return text
 
 
-def _check(key: str, value) -> None:
+def check_value(key: str, value) -> None:
+    """Raises OnebyteError unless `value` alone is allowed for `key`."""
     spec = KEYS[key]
     kind = spec[0]
     if not _is_kind(kind, value):
@@ -238,5 +239,5 @@ def _is_kind(kind: str, value) -> bool:
 
 def _refuse_range(key: str, allowed: str, value) -> None:
     # A secret that is too long does not belong into a log.
-    shown = "" if key in _SECRETS else ", not %r" % (value,)
+    shown = "" if key in SECRETS else ", not %r" % (value,)
     raise errors.OnebyteError(errors.CONFIG_RANGE, "%s: %s%s" % (key, allowed, shown))

@@ -78,6 +78,12 @@ class TopicName(click.ParamType[str]):
 
 recipe_argument = click.argument("model", type=click.Path(path_type=Path))
 
+port_option = click.option(
+    "--port",
+    default="",
+    help="The board's serial port, or socket://host:port; else the only board that is there.",
+)
+
 jobs_option = click.option(
     "--jobs",
     default=2,

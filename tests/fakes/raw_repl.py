@@ -4,7 +4,8 @@ What the host sends is executed by a real interpreter, on a real LittleFS of N_B
 RAM that takes the place of the root. tests/fakes/repl_board.py starts it.
 
 Arguments: number of blocks; a "version" such as 1.20.0, or "-" for the interpreter's own; the
-name of the implementation; the chip's number in hexadecimal digits; module search path.
+name of the implementation; the chip's number in hexadecimal digits; where modules are frozen from;
+their names, commas between.
 """
 
 import binascii
@@ -18,7 +19,7 @@ READY = b"\x06"  # from now on the process takes signals
 WINDOW = 128
 BLOCK_BYTES = 4096
 
-n_blocks, version, name, unique_id, path = sys.argv[1:6]
+n_blocks, version, name, unique_id, path, modules = sys.argv[1:7]
 stdin = sys.stdin.buffer
 stdout = sys.stdout.buffer
 
@@ -75,13 +76,16 @@ def restart():
 other = None
 if version != "-":
     other = Implementation((name, tuple([int(part) for part in version.split(".")])))
-sys.path[:] = [".frozen", "/lib", "/"] if path == "-" else path.split(":")
+if modules:
+    sys.path[:] = path.split(":")
+    for module in modules.split(","):
+        __import__(module)
+# A board has no other files.
+sys.path[:] = [".frozen", "/lib", "/"]
 device = Flash()
 vfs.VfsLfs2.mkfs(device)
-if path == "-":
-    # A board has no other files.
-    vfs.umount("/")
-    vfs.mount(vfs.VfsLfs2(device), "/")
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(device), "/")
 
 
 def write(data):

@@ -12,13 +12,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from serial_boards import Line, running
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("raw_repl.py")
+FROZEN_FROM = f"{ROOT}/firmware:{ROOT}/lib"
 
 
 def micropython() -> str:
@@ -30,7 +33,15 @@ def micropython() -> str:
 
 
 class Process:
-    """The interpreter; Ctrl-C reaches its program as a signal."""
+    """The interpreter; Ctrl-C reaches its program as a signal.
+
+    Args:
+        n_blocks: Blocks of 4 KiB of its flash.
+        version: Of another MicroPython that it says it is.
+        name: The same for its implementation.
+        unique_id: Of its chip.
+        frozen: Modules of ours that its image has.
+    """
 
     def __init__(
         self,
@@ -38,9 +49,9 @@ class Process:
         version: str = "-",
         name: str = "micropython",
         unique_id: str = "e661640843215678",
-        path: str = "-",
+        frozen: Sequence[str] = (),
     ) -> None:
-        arguments = [str(n_blocks), version, name, unique_id, path]
+        arguments = [str(n_blocks), version, name, unique_id, FROZEN_FROM, ",".join(frozen)]
         self._process = subprocess.Popen(
             [micropython(), str(SCRIPT), *arguments],
             stdin=subprocess.PIPE,

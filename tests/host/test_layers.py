@@ -41,7 +41,7 @@ ALLOWED = {
     "boards/rp2040_boot/*.py": {"app.safe_boot", "board", "ota.updates"},
     "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
     "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
-    "host_tools/onebyte/boards/*.py": {"onebyte.boards", *BASE},
+    "host_tools/onebyte/boards/*.py": {"formats", "ota.trust", "onebyte.boards", *BASE},
     "host_tools/onebyte/collect/*.py": {
         "formats",
         "onebyte.collect",
@@ -60,6 +60,7 @@ ALLOWED = {
         *BASE,
     },
     "host_tools/onebyte/passphrases.py": BASE,
+    "host_tools/onebyte/questions.py": {"onebyte.boards", *BASE},
     "host_tools/onebyte/simulation/*.py": {
         "formats",
         "onebyte.simulation",
@@ -93,6 +94,7 @@ COMMAND_LINE = (
     "host_tools/onebyte/cli.py",
     "host_tools/onebyte/arguments.py",  # the options that several commands share
     "host_tools/onebyte/passphrases.py",
+    "host_tools/onebyte/questions.py",
     "host_tools/onebyte/commands/**/*.py",
 )
 

@@ -182,7 +182,9 @@ class Board:
             raise self._garbled()
         return content
 
-    def write_file(self, path: str, content: bytes, progress: Progress | None = None) -> None:
+    def write_file(
+        self, path: str, content: bytes, progress: Progress | None = None, judge: str = ""
+    ) -> str:
         """Write a file so that the board has the old one or the new one, whenever it stops.
 
         It is written under another name, read back on the board, and renamed when its hash is
@@ -192,15 +194,21 @@ class Board:
             path: Its place on the board.
             content: All of it.
             progress: Is called with the bytes written and their total.
+            judge: Code that looks at the new file, at the path NEW, before it gets its name;
+                what it raises leaves the old file in place.
+
+        Returns:
+            What `judge` printed.
 
         Raises:
             NoSpace: it does not fit; nothing was written.
+            DeviceError: `judge` raised.
             Silent, Lost: the line failed; the old file is still there, or the new one.
         """
         self._check_fits(path, len(content))
         try:
             self._write_new(path, content, progress)
-            self._rename_new(path, hashlib.sha256(content).hexdigest())
+            return self._rename_new(path, hashlib.sha256(content).hexdigest(), judge)
         except DeviceError as error:
             self._remove_new(path)
             if error.is_any(_NO_SPACE):
@@ -275,17 +283,19 @@ class Board:
                 progress(at + len(chunk), len(content))
         self.exec("f.close()")
 
-    def _rename_new(self, path: str, digest: str) -> None:
-        """Put the new file in the old one's place if it is what was meant."""
+    def _rename_new(self, path: str, digest: str, judge: str) -> str:
+        """Put the new file in the old one's place if it is what was meant, and good."""
         new = path + ".new"
-        answer = self.exec(
+        found = self.exec(
             f"import os,hashlib,binascii\nh=hashlib.sha256()\nf=open({new!r},'rb')\n"
             "while 1:\n b=f.read(512)\n if not b:break\n h.update(b)\nf.close()\n"
-            f"if binascii.hexlify(h.digest())=={digest.encode()!r}:\n"
-            f" os.rename({new!r},{path!r})\n print('renamed')\nelse:\n print('differs')"
+            "print(binascii.hexlify(h.digest()).decode())"
         ).strip()
-        if answer != "renamed":
+        if found != digest:
             raise self._garbled()
+        verdict = self.exec(f"NEW={new!r}\n{judge}").strip() if judge else ""
+        self.exec(f"os.rename({new!r},{path!r})")
+        return verdict
 
     def _remove_new(self, path: str) -> None:
         with contextlib.suppress(UserError):

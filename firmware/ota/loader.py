@@ -13,6 +13,7 @@ from ota.check import SlotCheck
 
 FROZEN = ".frozen"
 _TOP = "top"
+_EIO = 5
 
 # Modules that a slot never replaces, whatever it holds: those that have checked it.
 _KEPT = ("ota", "product", "obed25519", "obed25519_twin")
@@ -126,6 +127,8 @@ def boot(store, product, verify, feed, firmware=None) -> Boot:
     is_left = _leave(firmware, node, record, checked)
     if node.record is not record:
         try:
+            if store.has_failed:
+                raise OSError(_EIO)  # the next start may read what is there
             store.write_state(node.record)
         except OSError:
             slot = slot_changes.slot_without_writing(record, checked)

@@ -19,11 +19,16 @@ class Store:
     Args:
         files: filesystem.
         prefix: what stands before every path: "/" on a board, else a folder with a slash.
+
+    Attributes:
+        has_failed: whether a read has failed. LittleFS then answers from what it had read before,
+            so a file that is missing may be there, and the next write would build on that.
     """
 
     def __init__(self, files, prefix: str = "") -> None:
         self.files = files
         self.prefix = prefix
+        self.has_failed = False
 
     def path(self, name: str) -> str:
         """Return the path of a name such as "dl/part"."""
@@ -48,8 +53,9 @@ class Store:
             try:
                 with self.files.open(self.path(name), "rb") as file:
                     return file.read(max_bytes + 1)
-            except OSError:
-                pass  # after a read that failed LittleFS may find nothing where there is a file
+            except OSError as error:
+                if error.errno != 2:  # ENOENT
+                    self.has_failed = True
         return None
 
     def write(self, name: str, content) -> None:

@@ -8,16 +8,18 @@ from mqtt.client import Client
 from mqtt.link import tls_context
 from mqtt.session import Limits
 
-_MAX_COMMAND_PACKET_BYTES = 512
+COMMAND_PACKET_BYTES = 512
+CHUNK_PACKET_BYTES = 1280  # a chunk of 1024 bytes with the longest topic
 
 
-def make_client(config, net=socket, clock=time):
+def make_client(config, net=socket, clock=time, max_packet_bytes=COMMAND_PACKET_BYTES):
     """Returns the MQTT client of a `Config`, not connected.
 
     Args:
         config: Config.
         net: the socket module.
         clock: the time module.
+        max_packet_bytes: largest incoming packet.
 
     Raises:
         OnebyteError: a file of the configuration cannot be read (CONFIG_MISSING), is no
@@ -25,11 +27,11 @@ def make_client(config, net=socket, clock=time):
     """
     context = None
     if config.broker_tls:
-        context = _tls_context(config)
+        context = make_context(config)
     deadline_ms = config.network_deadline_ms
     # Connecting waits for two answers, TCP's and MQTT's, and with TLS for two more.
     connect_ms = (4 if context else 2) * deadline_ms
-    limits = Limits(connect_ms, deadline_ms, deadline_ms, _MAX_COMMAND_PACKET_BYTES)
+    limits = Limits(connect_ms, deadline_ms, deadline_ms, max_packet_bytes)
     return Client(
         config.tenant + "/" + config.device,
         config.broker_host,
@@ -44,7 +46,12 @@ def make_client(config, net=socket, clock=time):
     )
 
 
-def _tls_context(config):
+def make_context(config):
+    """Returns the SSL context that a configuration with a CA describes.
+
+    Raises:
+        OnebyteError: see `make_client`.
+    """
     ca_path, cert_path = config.broker_ca_path, config.broker_cert_path
     ca_der = _read("broker_ca_path", ca_path)
     identity = None

@@ -39,6 +39,8 @@ KEYS: dict = {
     "sample_low": (_INT, -32768, -32768, 32767),
     "sample_high": (_INT, 32767, -32768, 32767),
     "update_path": (_TEXT, "", 0, 200),
+    "update_trial_s": (_INT, 900, 10, 86400),
+    "update_pause_s": (_INT, 5, 1, 3600),
     "outbox_path": (_TEXT, "q", 1, 200),
     "outbox_records": (_INT, 4096, 1, 1000000),
     "outbox_ram_records": (_INT, 32, 1, 1024),

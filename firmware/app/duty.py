@@ -74,6 +74,7 @@ class Duty:
         self._status_is_due = True
         self._n_statuses = 0
         self._n_failures = 0
+        self._n_delivered = 0
         self._failed_sessions = 0
         self._pause_ms = 0
         self._pause_from_ms = now_ms
@@ -125,7 +126,7 @@ class Duty:
         self.senses = action == power.SENSE
         if action == power.SLEEP:
             if self.link_is_wanted:
-                self._end_session(now_ms, False)
+                self._end_session(now_ms)
             return now_ms if self._is_leaving else self._sleep(now_ms, awake_ms)
         if action == power.DELIVER and not self.link_is_wanted:
             self._begin_session(now_ms)
@@ -136,7 +137,7 @@ class Duty:
         if self.mode == power.AWAKE:
             return _TICKS_MASK
         if self.link_is_wanted:
-            if self._is_done():
+            if self._is_done() and not self._holds_link():
                 return 0
             left_ms = self._budget_ms - ((now_ms - self._link_ms) & _TICKS_MASK)
         elif self._is_leaving:
@@ -177,23 +178,35 @@ class Duty:
         if not self.link_is_wanted:
             return
         open_ms = (now_ms - self._link_ms) & _TICKS_MASK
-        is_done = self._is_done()
+        is_over = self._is_done() and not self._holds_link()
         n_failures = node.link_failures - self._n_failures
-        if power.keeps_link(open_ms, self._budget_ms, is_done, n_failures):
-            return
-        self._end_session(now_ms, is_done)
+        if not power.keeps_link(open_ms, self._budget_ms, is_over, n_failures):
+            self._end_session(now_ms)
 
     def _is_done(self) -> bool:
         node = self._node
         is_due = self._status_is_due and node.statuses == self._n_statuses
         return node.is_delivered and not is_due
 
+    def _holds_link(self) -> bool:
+        """Whether an update is on its way."""
+        updating = self._node.updating
+        return updating is not None and updating.holds_link
+
+    def _delivered(self) -> int:
+        """A number that grows with all that gets on over the link."""
+        updating = self._node.updating
+        n_records = self._node.outbox.delivered
+        return n_records if updating is None else n_records + updating.fetched_bytes
+
     def _awake_left_ms(self, now_ms: int) -> int:
         return max(0, self._budget_ms - ((now_ms - self._woke_ms) & _TICKS_MASK))
 
     def _wants_link(self, now_ms: int) -> bool:
         left_ms = self._pause_left_ms(now_ms)
-        return power.wants_link(self._node.outbox.queued(), self._status_is_due, left_ms)
+        updating = self._node.updating
+        is_due = self._status_is_due or (updating is not None and updating.opens_link)
+        return power.wants_link(self._node.outbox.queued(), is_due, left_ms)
 
     def _pause_left_ms(self, now_ms: int) -> int:
         if self._pause_ms:
@@ -208,13 +221,17 @@ class Duty:
         self._is_leaving = False
         self._link_ms = now_ms
         self._n_failures = self._node.link_failures
+        self._n_delivered = self._delivered()
         self._node.begin_session()
 
-    def _end_session(self, now_ms: int, is_done: bool) -> None:
+    def _end_session(self, now_ms: int) -> None:
+        is_done = self._is_done()
+        # What got on in a session that was too short for all of it goes on in the next one.
+        is_good = is_done or self._delivered() != self._n_delivered
         self.link_is_wanted = False
         self._node.end_session(is_done)
         self._is_leaving = not self._node.has_left(now_ms)
-        self._failed_sessions = 0 if is_done else min(255, self._failed_sessions + 1)
+        self._failed_sessions = 0 if is_good else min(255, self._failed_sessions + 1)
         interval_s = self._interval_ms // 1000
         self._pause_ms = 1000 * power.link_pause_s(self._failed_sessions, interval_s, self._roll())
         self._pause_from_ms = now_ms

@@ -2,10 +2,11 @@
 
 import gc
 
-from app import loader, power, sensing, status
+from app import power, sensing, status
 from app.duty import Duty
 from app.kept_outbox import KeptOutbox
-from formats import errors, result, retained
+from app.model_path import ModelPath
+from formats import retained
 
 _TICKS_MASK = 0x3FFFFFFF  # millisecond ticks wrap at 2^30 on the boards
 _COLLECT_MS = 10000  # a collection takes an RP2040 14 ms
@@ -31,8 +32,8 @@ class Node:
     Attributes:
         duty: Duty.
         outbox: Outbox.
-        meta: meta message.
-        model_error: OnebyteError that refused the model, or None.
+        sensing: Sensing or Refused.
+        updating: None, or Updating.
     """
 
     def __init__(self, config, board, make_uplink, link=None, roll=lambda: 255):
@@ -41,6 +42,7 @@ class Node:
         self._link = link
         self._link_is_up = link is None
         self._n_doubts = self._n_connects = 0
+        self.updating = None
         self._clock = board.clock
         self._source = board.source
         self._kernels_name = board.kernels.__name__
@@ -56,9 +58,9 @@ class Node:
             config.outbox_segment_records,
             config.outbox_full == "drop_newest",
         )
-        self.model_error = None
-        self._sensing = self._make_sensing(board)
-        self._status = status.Status(self.outbox, self._sensing, board.clock, self.duty)
+        self._model = ModelPath(config, board, self.duty.mode)
+        self.sensing = self._model.make(board.read_model())
+        self._status = status.Status(self.outbox, self.sensing, board.clock, self.duty)
         self._uplink = make_uplink(self)
         self._saved_ms = self._ended_ms = board.clock.ticks_ms()
         self._has_garbage = True
@@ -69,28 +71,33 @@ class Node:
         if self.outbox.has_resumed:
             self._go_on(self.duty.keeper.state, self._saved_ms)
 
-    def _make_sensing(self, board):
-        content = board.read_model()
-        self._model_crc = int.from_bytes(content[-4:], "little")
-        info = None
-        try:
-            info = loader.parse(content, board.kernels)
-            self._check_budget(info)
-            kernel_model = loader.prove(info, content, board, self._config)
-        except errors.OnebyteError as error:
-            self.model_error = error
-        self.meta = status.pack_meta(content, info) if info else status.pack_refused_meta()
-        if self.model_error is None:
-            return sensing.Sensing(self._config, board.source, info, kernel_model)
-        return sensing.Refused(self._config, board.source, info.encoding if info else result.A)
+    def take_model(self, content) -> None:
+        """Goes on with another model: the numbers go on, and what was half seen is forgotten.
 
-    def _check_budget(self, info) -> None:
-        """Raises SAMPLES where no window would ever be complete."""
-        window_ms = info.window * 1000000 // info.rate_mhz
-        budget_ms = self._config.awake_budget_ms
-        if self.duty.mode in (power.CYCLE_LIGHT, power.CYCLE_DEEP) and window_ms >= budget_ms:
-            detail = "a window takes %d ms, awake_budget_ms is %d" % (window_ms, budget_ms)
-            raise errors.OnebyteError(errors.SAMPLES, detail)
+        Args:
+            content: the file; it must not change any more.
+
+        Raises:
+            OnebyteError: it is refused, and nothing has changed.
+        """
+        self.sensing = self._model.remake(content, self.sensing)
+        self._status.watch(self.sensing)
+        self._uplink.announce(self.meta)
+
+    def update_with(self, updating) -> None:
+        """Takes an `app.updating.Updating`; call it before the first step."""
+        self.updating = updating
+        updating.attach(self)
+
+    @property
+    def model_error(self):
+        """OnebyteError that refused the model, or None."""
+        return self._model.error
+
+    @property
+    def meta(self) -> bytes:
+        """The meta message."""
+        return self._model.meta
 
     def status(self) -> bytes:
         """Returns the status message of now."""
@@ -109,12 +116,17 @@ class Node:
     @property
     def source_error(self) -> str:
         """How the sensor fails, for people; empty: it works."""
-        return self._sensing.source_error
+        return self.sensing.source_error
 
     @property
     def custom_error(self) -> str:
         """How custom.py last failed, for people; empty: it has not."""
-        return self._sensing.custom_error
+        return self.sensing.custom_error
+
+    @property
+    def uptime_ms(self) -> int:
+        """Since the boot that began the epoch, up to the last step."""
+        return self._status.uptime_ms
 
     def summary(self) -> dict:
         """Returns the counters of the status message and those that only a log shows."""
@@ -124,6 +136,7 @@ class Node:
         values["link_error"] = self.link_error
         values["source_error"] = self.source_error
         values["custom_error"] = self.custom_error
+        values["update_error"] = self.updating.error if self.updating else ""
         values["kernels"] = self._kernels_name
         values["overruns"] = self._source.overruns
         values["gaps"] = self._source.gaps
@@ -132,7 +145,7 @@ class Node:
     @property
     def done(self) -> bool:
         """Whether a replay is over and its decisions delivered, or `drain_s` passed since."""
-        if not self._sensing.done:
+        if not self.sensing.done:
             self._ended_ms = self._clock.ticks_ms()
             return False
         waited_ms = (self._clock.ticks_ms() - self._ended_ms) & _TICKS_MASK
@@ -142,7 +155,9 @@ class Node:
         """Does one piece of work; returns False when there was none and the caller may sleep."""
         duty = self.duty
         now_ms = duty.turn(self._clock.ticks_ms())
-        byte = self._sensing.step(now_ms) if duty.senses else sensing.IDLE
+        byte = self.sensing.step(now_ms) if duty.senses else sensing.IDLE
+        if self.updating is not None:
+            self.updating.sensed(self.sensing.windows, now_ms)
         if byte >= 0:
             clock = self._clock
             clock.read()
@@ -152,7 +167,10 @@ class Node:
             self._step_network(now_ms)
         duty.mark(self._link_is_up, now_ms)
         self._save(now_ms)
-        if byte != sensing.IDLE:
+        is_idle = byte == sensing.IDLE
+        if self.updating is not None and self.updating.step(now_ms, is_idle):
+            is_idle = False
+        if not is_idle:
             self._has_garbage = True
             return True
         if self._has_garbage and (now_ms - self._collected_ms) & _TICKS_MASK >= _COLLECT_MS:
@@ -167,12 +185,14 @@ class Node:
         now_ms = self._clock.ticks_ms()
         rest_ms = self.duty.rest_ms(now_ms)
         if self.duty.senses:
-            rest_ms = min(rest_ms, self._sensing.rest_ms())
+            rest_ms = min(rest_ms, self.sensing.rest_ms())
         if self.duty.link_is_wanted:
             if self._link is not None:
                 rest_ms = min(rest_ms, self._link.rest_ms(now_ms))
             if self._link_is_up:
                 rest_ms = min(rest_ms, self._uplink.rest_ms(now_ms))
+        if self.updating is not None:
+            rest_ms = min(rest_ms, self.updating.rest_ms(now_ms))
         if self.outbox.unsaved:
             unsaved_ms = (now_ms - self._saved_ms) & _TICKS_MASK
             rest_ms = min(rest_ms, self._config.outbox_flush_s * 1000 - unsaved_ms)
@@ -220,12 +240,13 @@ class Node:
     @property
     def judged(self) -> int:
         """Windows judged, and faults without one, since this program began."""
-        return self._sensing.judged
+        return self.sensing.judged
 
     @property
     def progress(self) -> int:
         """A number that is another one whenever the node got on."""
-        return self._sensing.progress + self.duty.wakes
+        progress = self.sensing.progress + self.duty.wakes
+        return progress if self.updating is None else progress + self.updating.progress
 
     @property
     def statuses(self) -> int:
@@ -280,7 +301,7 @@ class Node:
 
     def resume(self) -> None:
         """The source is read again."""
-        self._sensing.resume()
+        self.sensing.resume()
 
     def keep_into(self, state, now_ms: int, sleep_ms: int) -> None:
         """Fills in what has to outlive a sleep of so long."""
@@ -293,22 +314,22 @@ class Node:
         state.uptime_ms = uptime_ms % 1000
         state.records = outbox.records()
         state.unsaved_age_ms = self.unsaved_age_ms(now_ms) + sleep_ms
-        state.model = self._model_crc
+        state.model = self._model.crc
         state.counters = [
-            self._sensing.windows,
-            self._sensing.faults,
+            self.sensing.windows,
+            self.sensing.faults,
             outbox.dropped,
             self._uplink.connects,
             0,
             outbox.flash_errors,
             outbox.flash_held,
         ]
-        self._sensing.keep_into(state, now_ms, sleep_ms)
+        self.sensing.keep_into(state, now_ms, sleep_ms)
 
     def _go_on(self, state, now_ms: int) -> None:
         counters = dict(zip(retained.COUNTERS, state.counters))
-        self._sensing.windows = counters["windows"]
-        self._sensing.faults = counters["faults"]
+        self.sensing.windows = counters["windows"]
+        self.sensing.faults = counters["faults"]
         self._uplink.connects = counters["connects"]
         self.outbox.go_on(counters)
         self._status.go_on(state.uptime_s * 1000 + state.uptime_ms + self.duty.boot_ms)
@@ -316,6 +337,6 @@ class Node:
             self._status.tick(self._clock.ticks_ms())
             self._clock.go_on(self._status.uptime_ms)
         self._saved_ms = (now_ms - min(state.unsaved_age_ms, _TICKS_MASK)) & _TICKS_MASK
-        if state.model == self._model_crc:
-            self._sensing.go_on(state, now_ms)
+        if state.model == self._model.crc:
+            self.sensing.go_on(state, now_ms)
         self.duty.go_on(state, now_ms)

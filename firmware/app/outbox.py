@@ -46,6 +46,7 @@ class Outbox:
         self._kept = 0  # acknowledged ones right before `_first`, for `rewind`
         self._again = 0  # waiting records at the front that were acknowledged once
         self._dropped = 0
+        self.delivered = 0
         self._flash_failed = False
         self._epoch_saved = False
         self._epoch_errors = 0
@@ -122,6 +123,7 @@ class Outbox:
                 self._kept += 1
                 n += 1
         self._again = max(0, self._again - n)
+        self.delivered += n
 
     def rewind(self, epoch: int, seq: int) -> int:
         """Lets the acknowledged records from (epoch, seq) on wait again that are still here.

@@ -14,6 +14,8 @@ import board as hardware
 from app import links, record_plan, settings
 from app.console import Console
 from app.node import Node
+from app.update_channel import UpdateChannel
+from app.updating import Updating
 from app.uplink_serial import SerialUplink
 from app.watchdog import PatientNet, Watchdog
 from formats import errors
@@ -21,11 +23,63 @@ from formats import errors
 _TRIAL_WATCHDOG_MS = 8000
 
 
-def make_node(config, board):
-    """Returns a node with its uplink."""
-    make_uplink = serial_uplink if board.write_line is not None else mqtt_uplink
+def make_node(config, board, updates=None):
+    """Returns a node with its uplink, and with what updates it.
+
+    Args:
+        config: Config.
+        board: see `boards/unix/board.py`.
+        updates: `ota.updates.Updates`, None where there are none.
+    """
+    has_network = board.write_line is None
+    net = _network(board) if has_network else None
+    updater = None if updates is None else make_updater(config, updates, net)
+    channel = None
+    if has_network and updater is not None:
+        prefix = "ob/%s/%s" % (config.tenant, config.device)
+        channel = UpdateChannel(prefix, updater, updater.sources[0])
+    if has_network:
+        make_uplink = mqtt_uplink(config, net, channel)
+    else:
+        make_uplink = serial_uplink(config, board)
     link = links.make_link(config, board, random.randint)
-    return Node(config, board, make_uplink(config, board), link, lambda: random.getrandbits(8))
+    node = Node(config, board, make_uplink, link, lambda: random.getrandbits(8))
+    if updater is not None:
+        node.update_with(Updating(updater, channel, config, board))
+    return node
+
+
+def _network(board):
+    """Return the socket module, or what stands in for it beside a watchdog."""
+    import socket  # an image without a network has none
+
+    return socket if board.power is None else PatientNet(socket, board.power)
+
+
+def make_updater(config, updates, net):
+    """Returns the updater that a configuration describes.
+
+    Args:
+        config: Config.
+        updates: `ota.updates.Updates`.
+        net: the socket module, None where there is no network.
+
+    Raises:
+        OnebyteError: see `app.client.make_context`.
+    """
+    context = None
+    if net is not None and config.broker_ca_path:
+        from app.client import make_context
+
+        context = make_context(config)
+    settings = {
+        "deadline_ms": config.network_deadline_ms,
+        "trial_ms": config.update_trial_s * 1000,
+        "base_ms": config.update_pause_s * 1000,
+        # What a swapped model has judged is forgotten by a deep sleep, which is a start.
+        "can_swap": config.sleep in ("never", "light"),
+    }
+    return updates.make_updater(config.tenant, random.randint, net, context, settings)
 
 
 def serial_uplink(config, board):
@@ -38,22 +92,27 @@ def serial_uplink(config, board):
     return make
 
 
-def mqtt_uplink(config, board):
-    """Returns the function that makes a node's uplink to its broker."""
-    # An image without a network has no sockets.
-    import socket
+def mqtt_uplink(config, net, channel=None):
+    """Returns the function that makes a node's uplink to its broker.
 
-    from app.client import make_client
+    Args:
+        config: Config.
+        net: the socket module.
+        channel: UpdateChannel, None where there are no updates.
+    """
+    from app import client
     from app.uplink import Identity, Pace, Uplink
 
-    net = socket if board.power is None else PatientNet(socket, board.power)
-    client = make_client(config, net)
+    most = client.COMMAND_PACKET_BYTES if channel is None else client.CHUNK_PACKET_BYTES
+    mqtt_client = client.make_client(config, net, max_packet_bytes=most)
     status_ms = config.status_interval_s * 1000
     pace = Pace(cap_ms=config.reconnect_max_s * 1000, status_ms=status_ms)
 
     def make(node):
         identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
-        return Uplink(client, node.outbox, identity, pace, random.randint)
+        uplink = Uplink(mqtt_client, node.outbox, identity, pace, random.randint)
+        uplink.guest = channel
+        return uplink
 
     return make
 
@@ -80,6 +139,8 @@ class Log:
         self._tell_change("sensor", node.source_error)
         self._tell_change("network", node.link_error)
         self._tell_change("broker " + self._broker, node.uplink_error)
+        if node.updating is not None:
+            self._tell_change("update", node.updating.error)
         if node.outbox.flash_errors and not self._flash_failed:
             self._flash_failed = True
             print("onebyte node: the flash fails or is full; records wait in RAM meanwhile")
@@ -91,9 +152,9 @@ class Log:
 
 
 def run(node, log, watchdog, console, ticks_ms) -> None:
-    """Runs the node until a replay is over or Ctrl-C comes."""
+    """Runs the node until a replay is over, an update wants a restart, or Ctrl-C comes."""
     try:
-        while not node.done:
+        while not _is_over(node):
             if not node.step():
                 log.tell()
                 console.look()
@@ -103,6 +164,10 @@ def run(node, log, watchdog, console, ticks_ms) -> None:
         watchdog.leave()
     node.close()
     log.tell()
+
+
+def _is_over(node) -> bool:
+    return node.done or (node.updating is not None and node.updating.must_restart)
 
 
 def main(updates, path: str) -> int:
@@ -154,7 +219,7 @@ def run_node(config, updates, console) -> int:
         if updates is not None:
             use_slot(config, updates)
         board = hardware.Board(config)
-        node = make_node(config, board)
+        node = make_node(config, board, updates)
     except (errors.OnebyteError, OSError) as error:
         print("onebyte node:", error)
         return 2
@@ -162,6 +227,8 @@ def run_node(config, updates, console) -> int:
     log.tell_model()
     run(node, log, Watchdog(board.power, config), console, board.clock.ticks_ms)
     print(json.dumps(node.summary()))
+    if node.updating is not None and node.updating.must_restart:
+        updates.updater.restart()
     return 0
 
 

@@ -115,6 +115,13 @@ class Sensing:
         self.source_error = ""
         self.custom_error = ""
 
+    def count_on(self, before) -> None:
+        """Counts on from a Sensing or Refused whose place this one takes."""
+        self.windows = before.windows
+        self.faults = before.faults
+        self.progress = before.progress
+        self.judged = before.judged
+
     @property
     def done(self) -> bool:
         """Whether the source has ended, as only a replay does, and every window is judged."""

@@ -64,6 +64,10 @@ class Status:
         self._last_ms = duty.started_ms  # proving the model takes its time
         self.uptime_ms = 0
 
+    def watch(self, sensing) -> None:
+        """Takes another Sensing, which counts on from the one before."""
+        self._sensing = sensing
+
     def tick(self, now_ms: int) -> None:
         """Lets the uptime grow; call it at least once before the ticks wrap (12 days)."""
         self.uptime_ms += (now_ms - self._last_ms) & 0x3FFFFFFF

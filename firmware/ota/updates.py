@@ -5,7 +5,10 @@ The interface may grow, and nothing of it goes away: a release of today meets la
 
 import sys
 
-from ota import loader, platform, product, store, verifier
+from ota import loader, pace, platform, product, store, verifier
+from ota.http_source import HttpSource
+from ota.mqtt_source import MqttSource
+from ota.updater import Updater
 
 
 class Updates:
@@ -38,6 +41,30 @@ class Updates:
     def is_frozen(self) -> bool:
         """Whether the product is part of the image: then nothing runs that nobody has signed."""
         return self.boot.product.is_frozen
+
+    def make_updater(self, tenant: str, randint, net, context, settings: dict):
+        """Return the `updater.Updater` of this start, and keep it as `updater`.
+
+        Args:
+            tenant: whose node this is.
+            randint: random.randint.
+            net: the `socket` module, or something with its `getaddrinfo` and `socket`.
+            context: SSL context for https, or None.
+            settings: `deadline_ms`: for one answer of the network; and any attribute of
+                `pace.Limits`. What this frozen code does not know is left alone.
+        """
+        limits = pace.Limits()
+        for name, value in settings.items():
+            if hasattr(limits, name):
+                setattr(limits, name, value)
+        self.boot.product.device.tenant = tenant
+        updater = Updater(self.boot, self.verify, self.platform, randint, limits)
+        deadline_ms = settings["deadline_ms"]
+        # Over HTTP a first piece waits for a name, a connection, a handshake and a reply.
+        http = HttpSource(net, 4 * deadline_ms, context)
+        updater.sources = (MqttSource(tenant, deadline_ms), http)
+        self.updater = updater
+        return updater
 
 
 def start(files, prefix: str):

@@ -22,7 +22,7 @@ def test_never_means_as_ever():
     turn(made, 3000)
     assert made.duty.mode == power.AWAKE
     assert made.chip.naps == [] and made.link.sessions == 0 and not made.link.closed
-    assert made._sensing.windows > 3
+    assert made.sensing.windows > 3
 
 
 def test_naps_lose_no_sample_and_judge_every_window():
@@ -33,8 +33,8 @@ def test_naps_lose_no_sample_and_judge_every_window():
     expected = (passed_ms - WINDOW_MS) // HOP_MS + 1
     assert made.duty.mode == power.NAPS
     assert made.source.overruns == 0 and made.source.starts == 1
-    assert expected - 2 <= made._sensing.windows <= expected and expected > 20
-    assert len(made.link.records) + made.outbox.queued() == made._sensing.windows
+    assert expected - 2 <= made.sensing.windows <= expected and expected > 20
+    assert len(made.link.records) + made.outbox.queued() == made.sensing.windows
     assert asleep_share(made, passed_ms) > 80
 
 
@@ -82,7 +82,7 @@ def test_a_cycle_judges_its_windows_and_sleeps_the_rest():
     assert turn(made, 100000, lambda: made.duty.wakes == 10)
     assert made.duty.mode == power.CYCLE_LIGHT
     assert len(rows) == 10 and min(rows) >= WINDOW + HOP, "no window spans a sleep"
-    assert made._sensing.windows == 20
+    assert made.sensing.windows == 20
     assert made.source.starts == 11 and made.source.overruns == 0
     assert abs(made.clock.now - 600000) < 1500, "the wakes keep their interval"
     assert asleep_share(made, made.clock.now) > 95
@@ -291,8 +291,8 @@ def test_another_model_inherits_no_votes():
     world = World(sleep="deep", wake_interval_s=60, policy="on_change", heartbeat_s=3600)
     raises_kind(DeepSleep, turn, world.boot(), 100000)
     made = world.boot("deep_sleep")
-    assert made._sensing._policy.last >= 0
-    assert set(made._sensing._decision.history()[1]) != {255}
+    assert made.sensing._policy.last >= 0
+    assert set(made.sensing._decision.history()[1]) != {255}
     own = duty_node.MODEL
     duty_node.MODEL = duty_node.make_model(min_confidence=11)
     try:
@@ -300,8 +300,8 @@ def test_another_model_inherits_no_votes():
     finally:
         duty_node.MODEL = own
     assert made.outbox.has_resumed, "its numbers go on"
-    assert made._sensing._policy.last < 0
-    assert set(made._sensing._decision.history()[1]) == {255}
+    assert made.sensing._policy.last < 0
+    assert set(made.sensing._decision.history()[1]) == {255}
 
 
 def test_the_clock_of_the_records_goes_on():
@@ -512,7 +512,7 @@ def run_with_hang(made):
 def test_a_loop_that_only_turns_is_not_fed():
     made = World(watchdog_ms=5000, awake_budget_ms=1000).boot()
     run_with_watchdog(made, 500)
-    made._sensing.step = lambda now_ms: -2  # IDLE for ever: no read, no fault
+    made.sensing.step = lambda now_ms: -2  # IDLE for ever: no read, no fault
     raises_kind(WatchdogReset, run_with_watchdog, made, 100000)
 
 
@@ -521,7 +521,7 @@ def test_a_silent_sensor_is_no_reason_to_reset():
     made.source.is_silent = True
     run_with_watchdog(made, 5000)
     assert made.clock.now > 200000
-    assert made._sensing.faults > 2
+    assert made.sensing.faults > 2
 
 
 def test_who_stops_the_node_keeps_the_prompt():
@@ -644,13 +644,13 @@ def test_a_step_with_ledger_and_duty_allocates_nothing():
         turn(made, 300)
         made.link.step = lambda now_ms: None  # what the uplink allocates is not our subject
         assert not made.outbox.queued()
-        policy = made._sensing._policy
+        policy = made.sensing._policy
         policy.should_publish = lambda byte, now_ms: False
         for _ in range(5):
             locked_steps(made, 40)
         made._has_garbage = False
-        made._sensing._policy = policy
-        windows = made._sensing.windows
+        made.sensing._policy = policy
+        windows = made.sensing.windows
         for _ in range(40):
             made.clock.now += 150
             made._has_garbage = False
@@ -660,7 +660,7 @@ def test_a_step_with_ledger_and_duty_allocates_nothing():
                 made.step()
             finally:
                 micropython.heap_unlock()
-        assert made._sensing.windows > windows + 3
+        assert made.sensing.windows > windows + 3
 
 
 def locked_steps(made, n_steps):

@@ -134,7 +134,7 @@ def test_the_votes_outlive_a_deep_sleep_of_a_chip_that_starts_anew():
     n_votes = []
     for i, made in enumerate(lives(3, LiveSource=ColdSource)):
         if i % 2:
-            _, votes, _ = made._sensing._decision.history()
+            _, votes, _ = made.sensing._decision.history()
             n_votes.append(sum([vote != 255 for vote in votes]))
     assert n_votes == [1, 2, 3], n_votes
 

@@ -192,7 +192,7 @@ def test_records_carry_the_time_of_their_decision():
 def test_from_sample_to_byte_nothing_is_allocated():
     for k, n in ((1, 1), (2, 3)):
         made, _, _ = _node(_samples(1200), _model(k=k, n=n))
-        path = made._sensing
+        path = made.sensing
         step = path.step
         for _ in range(30):  # the first calls intern and cache
             step(0)
@@ -208,7 +208,7 @@ def test_from_sample_to_byte_nothing_is_allocated():
 
 def test_faults_allocate_nothing_either():
     made, _, _ = _node(array("h", [1234] * N_CHANNELS * 1000))
-    path = made._sensing
+    path = made.sensing
     for _ in range(10):
         path.step(0)
     micropython.heap_lock()

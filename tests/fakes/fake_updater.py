@@ -35,8 +35,18 @@ class Updater:
         self.needs_report = False
         self.n_fetched = 0
         self.max_piece = 4096
+        self.error = ""
         self._is_linked = False
         self._asked = None
+
+    @property
+    def is_fetching(self):
+        """Whether there is something to fetch."""
+        return bool(self.wanted)
+
+    def status(self):
+        """Return what came so far."""
+        return {"done_bytes": self.n_fetched}
 
     @property
     def wants_link(self):
@@ -45,7 +55,12 @@ class Updater:
 
     def rest_ms(self, now_ms):
         """Return how long there is nothing to do."""
-        return 20
+        return 20 if self.wanted else 1000
+
+    def swapped(self):
+        """Note that the model was taken, or refused."""
+        self.noted.append("swapped")
+        self.action = ""
 
     def link(self, is_open):
         """Note the link."""

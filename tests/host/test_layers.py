@@ -29,6 +29,7 @@ ALLOWED = {
     "firmware/app/run.py": {"formats", "app", "board"},  # what a release carries of the start
     "firmware/app/**/*.py": {"formats", "pipeline", "mqtt", "app"},  # drivers come from the board
     "firmware/ota/verifier.py": {"obed25519", "obed25519_twin"},
+    "firmware/ota/http_source.py": {"formats", "ota", "mqtt.link"},
     "firmware/ota/**/*.py": {"formats", "ota"},  # pure: what it judges by is handed in
     "firmware/*.py": {"app", "board", "formats", "ota.updates"},
     "boards/*/board.py": {"drivers", "formats", "obchoice", "figures", *CHIP_FILES},
@@ -67,6 +68,7 @@ ALLOWED = {
         "onebyte.emulator",
         "onebyte.receiver",
         "onebyte.training",
+        "onebyte.updates",
         *BASE,
     },
     "host_tools/onebyte/commands/*.py": {"formats", "onebyte"},

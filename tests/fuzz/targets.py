@@ -40,14 +40,23 @@ from formats import (
     url,
 )
 from mqtt import packets
-from ota import trust
+from ota import http_reply, trust
 
 OnebyteError = errors.OnebyteError
 
 UNPACKED_BYTES = 920
+OBJECT = "0123456789abcdef" * 4
 PACKED = binascii.unhexlify(
     b"2bc94855282ccd4cce56482aca2fcf5348cbaf50504d512819151e151e151e386100"
 )
+
+
+# What a target may raise, where it is not OnebyteError alone.
+_ALLOWED = {
+    "mqtt": (OSError,),
+    "http": (OSError, OnebyteError),
+    "http_source": (OSError, OnebyteError),
+}
 
 
 class Mismatch(Exception):
@@ -72,7 +81,7 @@ class Target:
         self.seeds = [bytes(seed) for seed in seeds]
         self.plant = plant
         self.mend = mend
-        self.allowed = (OSError,) if name == "mqtt" else (OnebyteError,)
+        self.allowed = _ALLOWED.get(name, (OnebyteError,))
 
 
 def same(data, packed):
@@ -271,6 +280,39 @@ def _read_packet(reader):
         same(body, bytes([packet_id >> 8, packet_id & 255]) + codes)
 
 
+def run_http(data):
+    """The head of a web server's reply."""
+    reply = http_reply.parse(bytes(data))
+    if not 0 <= reply.first < reply.end or (reply.total and reply.end > reply.total):
+        raise Mismatch
+    return reply
+
+
+def run_http_source(data):
+    """Everything that a web server sends, to the source of objects; in pieces, then the end."""
+    import fake_net
+
+    from ota.http_source import HttpSource
+
+    clock = fake_net.Clock()
+    net = fake_net.Net(clock)
+    net.script = [bytes(data[at : at + 97]) for at in range(0, len(data), 97)]
+    net.then_end = True
+    source = HttpSource(net, 5000)
+    source.locate("http://host/r/")
+    source.begin(OBJECT, 100, 400)
+    piece = None
+    for _ in range(len(data) + 600):
+        piece = source.step(clock.now)
+        if piece is not None:
+            break
+    if piece is not None and not 0 < len(piece) <= 400:
+        raise Mismatch
+    if piece is None:
+        raise Mismatch  # neither bytes nor an error in five seconds
+    return piece
+
+
 def run_deflate(data):
     """A packed file: what comes out of it is bounded by its signed size."""
     from ota import unpack
@@ -398,6 +440,14 @@ def _packets():
     return found + [found[0] + found[2] + found[3]]
 
 
+def _replies():
+    head = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 100-199/500\r\n"
+    return [
+        head + b"Content-Length: 100\r\nContent-Type: application/octet-stream",
+        b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 500",
+    ]
+
+
 def _unbounded(source, target, n_bytes):
     import deflate
 
@@ -415,6 +465,10 @@ def device_targets():
     return [
         Target("deflate", run_deflate, [stored, PACKED],
                lambda: replaced(unpack, "unpack_into", _unbounded)),
+        Target("http_source", run_http_source,
+               [head + b"\r\n\r\n" + bytes(500) for head in _replies()][1:]
+               + [_replies()[0] + b"\r\n\r\n" + bytes(100)],
+               lambda: replaced(http_reply, "_number", int)),
     ]  # fmt: skip
 
 
@@ -455,4 +509,5 @@ def all_targets():
                lambda: replaced(url, "_is_of", lambda text, letters: True)),
         Target("mqtt", run_mqtt, _packets(),
                lambda: replaced(packets, "parse_publish", _short_publish), mend_packet),
+        Target("http", run_http, _replies(), lambda: replaced(http_reply, "_number", int)),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ is imported later. docs/SPEC.md: Slots, From start to app.
 
 import sys
 
-from formats import manifest
+from formats import errors, manifest
 from formats.slot_state import NAMES, NO_SLOT
 from ota import slot_changes, slots
 from ota.check import SlotCheck
@@ -14,6 +14,7 @@ from ota.check import SlotCheck
 FROZEN = ".frozen"
 _TOP = "top"
 _EIO = 5
+_LOOKS = 3  # what cannot be read because the supply is weak must not end a trial, or a release
 
 # Modules that a slot never replaces, whatever it holds: those that have checked it.
 _KEPT = ("ota", "product", "obed25519", "obed25519_twin")
@@ -89,6 +90,7 @@ class _Checked:
             path = self._store.slot_path(slot)
             check = SlotCheck(self._store.files, path, self._root, self._verify, self._device)
             check.run(self._feed)
+            self._store.has_failed |= check.has_failed
             self._manifests[slot] = check.manifest if self._has_firmware(slot, check) else None
             self.contents[slot] = check.content
         return self._manifests[slot]
@@ -115,19 +117,23 @@ def boot(store, product, verify, feed, firmware=None) -> Boot:
     Raises:
         OnebyteError: the product's own root document is none.
     """
-    root = store.read_root(product.root, verify)
-    record = store.read_state()
-    checked = _Checked(store, root, product, verify, feed)
-    checked.firmware = firmware
-    checked.pending = record.pending if record else NO_SLOT
-    event, detail = slots.boot_event(record, checked, root.epoch)
+    for _ in range(_LOOKS):
+        store.has_failed = False
+        root = store.read_root(product.root, verify)
+        record = store.read_state()
+        checked = _Checked(store, root, product, verify, feed)
+        checked.firmware = firmware
+        checked.pending = record.pending if record else NO_SLOT
+        event, detail = slots.boot_event(record, checked, root.epoch)
+        if not store.has_failed:
+            break
     off = slots.Node(slots.OFF, record, NO_SLOT)
     node, _ = slots.step(off, event, detail)
     # On the way back the firmware is first: see docs/adr/0022-firmware-in-two-partitions.md.
     is_left = _leave(firmware, node, record, checked)
     if node.record is not record:
         try:
-            if store.has_failed:
+            if store.has_failed and record is None:
                 raise OSError(_EIO)  # the next start may read what is there
             store.write_state(node.record)
         except OSError:
@@ -159,7 +165,7 @@ def enter(found) -> None:
     """
     path = found.slot_path
     # A loader that is a file needs the folder where it and the app's libraries lie.
-    is_closed = found.product.is_frozen or bool(path) and not __file__.startswith("/")
+    is_closed = found.product.is_frozen or (bool(path) and not __file__.startswith("/"))
     sys.path[:] = search_path(path, is_closed, sys.path)
     if not path:
         return
@@ -201,9 +207,14 @@ def describe(found) -> str:
     """Return a `Boot` in one line for the console."""
     node = found.node
     if node.running == NO_SLOT:
-        return "no slot may run, the frozen app does; updates are accepted"
-    seq = found.manifest.manifest_seq
-    text = "slot %s, release %d" % (NAMES[node.running], seq)
+        text = "no slot may run, the frozen app does; updates are accepted"
+    else:
+        text = "slot %s, release %d" % (NAMES[node.running], found.manifest.manifest_seq)
+    record = node.record
+    if record is not None and record.last_bad_seq and record.fail_reason and not found.is_trial:
+        code = record.fail_reason
+        values = record.last_bad_seq, errors.name(code), code
+        text += "; release %d was taken back: %s(%d)" % values
     if found.is_trial:
         text += ", on trial, %d further tries" % node.record.tries_left
     return text

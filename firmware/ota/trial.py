@@ -1,9 +1,12 @@
 """A trial: looks at the release that runs, and ends in a confirmation or a revert."""
 
+from formats import errors
 from ota import slots
 from ota.health import HEALTHY, PENDING, Health
 from ota.pace import elapsed_ms
 from ota.standing import has_firmware
+
+tell = print  # to the console, where `onebyte deploy` listens; a test that lives long is quiet
 
 
 class Trial:
@@ -13,6 +16,9 @@ class Trial:
         standing: Standing.
         limits: `ota.pace.Limits`.
         now_ms: millisecond ticks of its begin; None: with the first look.
+
+    Attributes:
+        is_healthy: the last look found nothing wrong or missing.
     """
 
     def __init__(self, standing, limits, now_ms=None):
@@ -21,6 +27,7 @@ class Trial:
         self._health = None
         self._judged_ms = 0
         self._is_acknowledged = False
+        self.is_healthy = False
         if now_ms is not None:
             self._begin(now_ms)
 
@@ -59,6 +66,9 @@ class Trial:
         """
         self._judged_ms = now_ms
         verdict = self._health.judge(facts)
+        if verdict == HEALTHY and not self.is_healthy:
+            self._tell("is healthy")
+        self.is_healthy = verdict == HEALTHY
         if verdict == HEALTHY and self._is_acknowledged:
             self._confirm(slots.SERVER_ACK, self._at.record.pending_seq)
             return ""
@@ -69,6 +79,7 @@ class Trial:
             verdict = self._health.overdue(facts, now_ms)
         if not verdict:
             return ""
+        self._tell("failed: %s(%d)" % (errors.name(verdict), verdict))
         self._at.leave_firmware(self._at.found)
         return self._at.event(slots.HEALTH_FAILED, verdict)
 
@@ -76,3 +87,7 @@ class Trial:
         if has_firmware(self._at.found):
             self._at.platform.firmware.confirm()
         self._at.event(event, seq)
+        self._tell("is confirmed")
+
+    def _tell(self, what: str) -> None:
+        tell("onebyte update: release %d %s" % (self._at.found.manifest_seq, what))

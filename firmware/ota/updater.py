@@ -66,6 +66,16 @@ class Updater:
         return "" if running == NO_SLOT else self._at.store.slot_path(running)
 
     @property
+    def standing(self) -> Standing:
+        """Where the node stands."""
+        return self._at
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the last look at the trial found nothing wrong or missing."""
+        return self._trial.is_healthy
+
+    @property
     def is_trial(self) -> bool:
         """Whether what runs is on trial."""
         return self._at.node.phase == slots.TRIAL

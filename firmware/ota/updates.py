@@ -5,10 +5,15 @@ The interface may grow, and nothing of it goes away: a release of today meets la
 
 import sys
 
-from ota import loader, pace, platform, product, store, verifier
+from ota import desk, loader, pace, platform, product, store, verifier
 from ota.http_source import HttpSource
 from ota.mqtt_source import MqttSource
+from ota.standing import Standing
 from ota.updater import Updater
+
+__all__ = ["Updates", "at_desk", "current", "desk", "start"]
+
+current = None  # the `Updates` of this start
 
 
 class Updates:
@@ -26,6 +31,16 @@ class Updates:
         self.platform = chip
         self.verify = verify
         self.updater = None
+        self._standing = None
+
+    @property
+    def standing(self):
+        """Where the node stands now, a `standing.Standing`."""
+        if self.updater is not None:
+            return self.updater.standing
+        if self._standing is None:
+            self._standing = Standing(self.boot, self.verify, self.platform)
+        return self._standing
 
     @property
     def slot_path(self) -> str:
@@ -76,16 +91,33 @@ def start(files, prefix: str):
         files: filesystem.
         prefix: see `store.Store`.
     """
+    global current  # noqa: PLW0603 - a start happens once
     path = sys.path[:]
     try:
-        return _start(store.Store(files, prefix))
+        current = _start(store.Store(files, prefix), True)
+        return current
     except Exception as error:
         sys.path[:] = path
         print("onebyte boot: the loader failed, the frozen app runs: %r" % error)
         return None
 
 
-def _start(folders):
+def at_desk(files, prefix: str):
+    """Return the updates for a computer on the console; None where there are none.
+
+    Where the node was stopped before it had begun, this is a start of its own, without an app.
+
+    Args:
+        files: filesystem.
+        prefix: see `store.Store`.
+    """
+    global current  # noqa: PLW0603
+    if current is None:
+        current = _start(store.Store(files, prefix), False)
+    return current
+
+
+def _start(folders, has_app: bool):
     found = product.load(folders)
     if found is None:
         return None
@@ -97,6 +129,8 @@ def _start(folders):
         return None
     boot = loader.boot(folders, found, verify, chip.feed, chip.firmware)
     print("onebyte boot: %s" % loader.describe(boot))
+    if not has_app:
+        return Updates(boot, chip, verify)
     if boot.must_restart:
         print("onebyte boot: another firmware starts first")
         chip.restart()

@@ -32,7 +32,7 @@ ASKED, SOURCE_OVER, ROWS_DONE, QUOTA, FLASH_FAILED = range(5)
 
 LINE_MARK = b"obs1 "
 LINE_ALIGN = 64  # bytes of a USB packet
-MAX_LINE_BYTES = 1472  # of the longest block, padded
+MAX_LINE_BYTES = 1408  # of the longest block, padded
 
 _HEADER = "<2sBBIHH"
 _SAMPLES = "<IIIHHHBB"

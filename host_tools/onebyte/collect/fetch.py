@@ -166,7 +166,7 @@ def _fetch_file(
             content += got
             show(len(content))
     finally:
-        if content:
+        if content or not n_bytes:
             write_whole(here, content)
     if hashlib.sha256(content).hexdigest() != digest:
         here.unlink(missing_ok=True)

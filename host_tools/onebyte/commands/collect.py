@@ -343,6 +343,8 @@ def _fetch(dataset: "Dataset", session: "Session", options: dict[str, Any]) -> N
         if not runs:
             raise UserError(f"{board.device}: no recording is on the board's flash")
         for run in runs:
-            capture, _ = fetch.add(dataset, run, session)
+            if run.content:
+                _report(fetch.add(dataset, run, session)[0], dataset)
+            else:
+                click.echo(f"run {run.number}: the power failed before its first samples")
             fetch.remove(board, run)
-            _report(capture, dataset)

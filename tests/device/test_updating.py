@@ -356,6 +356,7 @@ def test_records_that_got_through_make_a_session_good():
     made = sleeper(updater, policy="all", awake_budget_ms=3000)
     made.link.lazy_records = 1
     turn(made, 100)
+    assert made.outbox.delivered == len(made.link.records) > 0
     made.duty._n_delivered = made.outbox.delivered - 1
     made.duty._failed_sessions = 3
     made.link.is_done = False

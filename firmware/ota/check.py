@@ -32,6 +32,7 @@ class SlotCheck:
         content: the bytes of the signed manifest, with `manifest`.
         reason: why it is not, 0 until that is known.
         detail: the same for people.
+        has_failed: whether a read has failed, even if the next one did not.
     """
 
     def __init__(self, files, path: str, root, verify, device=None) -> None:
@@ -39,6 +40,7 @@ class SlotCheck:
         self.content = b""
         self.reason = 0
         self.detail = ""
+        self.has_failed = False
         self._files = files
         self._path = path
         self._root = root
@@ -89,6 +91,7 @@ class SlotCheck:
                 yield from make_steps(argument)
                 return
             except OSError as error:
+                self.has_failed = True
                 wrong = OnebyteError(errors.SLOT_DAMAGED, "%s: %s" % (self._path, error))
             except OnebyteError as error:
                 wrong = error

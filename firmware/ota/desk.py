@@ -13,6 +13,7 @@ from formats import errors
 from formats.crc import crc32
 from formats.slot_state import NAMES
 from ota import slots
+from ota.downloads import Downloads
 from ota.job import Job
 
 PIECE_BYTES = 4096
@@ -126,6 +127,7 @@ def receive(updates, want: dict, window_bytes: int) -> None:
                 job.put(cable.fetch(*request))
             elif job.step():
                 break
+        Downloads(at.store).clear()
         print("desk end 0 armed")
     except errors.OnebyteError as error:
         print("desk end %d %s" % (error.code, error))

@@ -42,6 +42,12 @@ ALLOWED = {
     "boards/rp2040_boot/*.py": {"app.safe_boot", "board", "ota.updates"},
     "host_tools/onebyte/training/*.py": {"formats", "pipeline", "onebyte.training", *BASE},
     "host_tools/onebyte/receiver/*.py": {"formats", "onebyte.receiver", *BASE},
+    "host_tools/onebyte/boards/deploy*.py": {
+        "formats",
+        "onebyte.boards",
+        "onebyte.updates",
+        *BASE,
+    },
     "host_tools/onebyte/boards/*.py": {"formats", "ota.trust", "onebyte.boards", *BASE},
     "host_tools/onebyte/collect/*.py": {
         "formats",

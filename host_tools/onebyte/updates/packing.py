@@ -11,7 +11,7 @@ from onebyte.updates import description, keys, release, sources
 from onebyte.updates.release import Release
 from onebyte.updates.sources import SourceFile
 
-__all__ = ["files_of", "pack", "roll_back"]
+__all__ = ["files_of", "pack", "roll_back", "stored_form"]
 
 _NO_KEY = bytes(signed.KEY_ID_BYTES)  # whoever signs fills it in
 
@@ -37,7 +37,7 @@ def pack(
     fields |= {"mpy_abi": mpy_abi, "arch": arch, "golden_hash": sources.check(files)}
     entries, stored_by_id = [], {}
     for file in files:
-        entry, stored = _stored(file, may_deflate)
+        entry, stored = stored_form(file, may_deflate)
         entries.append(entry)
         stored_by_id[objects.file_id(entry)] = stored
     return _write(folder, {**fields, "key_id": _NO_KEY, "files": entries}, stored_by_id)
@@ -104,7 +104,7 @@ def files_of(old: Release) -> list[SourceFile]:
     return files
 
 
-def _stored(file: SourceFile, may_deflate: bool) -> tuple[tuple[Any, ...], bytes]:
+def stored_form(file: SourceFile, may_deflate: bool) -> tuple[tuple[Any, ...], bytes]:
     """Return the entry of the file table and the bytes that travel."""
     size = len(file.content)
     digest = hashlib.sha256(file.content).digest()

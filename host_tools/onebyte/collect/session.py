@@ -237,8 +237,8 @@ def collect_text(
             for row, label in changes:
                 spool.add(_line(row=row, label=label))
             marks += changes
-            recent = np.array(recorder.rows[-_SHOWN_ROWS:])
-            display.update(recent.reshape(len(recent), -1), labeller.state, n_rows)
+            if n_rows:
+                display.update(np.array(recorder.rows[-_SHOWN_ROWS:]), labeller.state, n_rows)
             is_complete = options.duration_s and n_rows >= options.duration_s * recorder.rate_hz
             if labeller.is_done or is_complete:
                 link.stop()

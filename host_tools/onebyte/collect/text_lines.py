@@ -19,7 +19,7 @@ from onebyte.errors import UserError
 __all__ = ["TextRecorder", "parse_channels"]
 
 _SEPARATOR = re.compile(r"[,;\t ]+")
-_NAME = re.compile(r"[a-z0-9_]{1,10}")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,9}")
 _MAX_LINE_BYTES = 4096
 _MAX_CHANNELS = 16
 _FULL_SCALE = 32767
@@ -46,9 +46,7 @@ def parse_channels(text: str) -> tuple[Channel, ...]:
         except ValueError:
             lsb = -1.0
         if not _NAME.fullmatch(name) or len(more) > 2 or not 0 <= lsb <= 4:
-            raise UserError(
-                f"--channels: {part.strip()!r} must be name, name:unit or name:unit:lsb"
-            )
+            raise UserError(f"--channels: {part.strip()!r} is not name:unit:lsb")
         if name in [channel.name for channel in channels]:
             raise UserError(f"--channels: {name!r} stands there twice")
         if unit not in UNITS:
@@ -100,11 +98,15 @@ class TextRecorder:
 
     def _take(self, text: str, now_s: float) -> None:
         parts = _SEPARATOR.split(text)
-        names = [part.strip('"').lower() for part in parts]
-        if not self.rows and all(_NAME.fullmatch(n) and not _is_number(n) for n in names):
-            self._name_columns(names)
+        if self._is_header(text, parts):
+            self._columns = [part.strip('"').lower() for part in parts]
+            if not self.channels:
+                mine = [name for name in self._columns if name != self.counter]
+                self.channels = parse_channels(",".join(mine))
             return
-        columns = self._columns or [*([self.counter] if self.counter else []), *self._names()]
+        columns = self._columns
+        if not columns and self.channels:
+            columns = [*([self.counter] if self.counter else []), *self._names()]
         if len(parts) != len(columns) or not columns or not all(map(_is_number, parts)):
             self.skipped += 1
             self.said.append(text[:200])
@@ -118,17 +120,13 @@ class TextRecorder:
     def _names(self) -> list[str]:
         return [channel.name for channel in self.channels]
 
-    def _name_columns(self, names: list[str]) -> None:
-        if self.channels:
-            missing = [name for name in self._names() if name not in names]
-            if missing:
-                raise UserError(f"no column {missing[0]!r} in the header: {', '.join(names)}")
-        else:
-            mine = [name for name in names if name != self.counter]
-            self.channels = parse_channels(",".join(mine))
-        if self.counter and self.counter not in names:
-            raise UserError(f"no column {self.counter!r} in the header: {', '.join(names)}")
-        self._columns = names
+    def _is_header(self, text: str, parts: list[str]) -> bool:
+        """Return whether a line names the columns, all that are wanted among them."""
+        names = [part.strip('"').lower() for part in parts]
+        if self.rows or self._columns or not re.search("[,;\t]", text):
+            return False
+        wanted = {*self._names(), *([self.counter] if self.counter else [])}
+        return all(map(_NAME.fullmatch, names)) and wanted <= set(names)
 
     def capture(
         self, session: str, marks: list[tuple[int, str]], lsb: dict[str, float]

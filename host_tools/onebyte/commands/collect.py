@@ -135,6 +135,7 @@ def _check(options: dict[str, Any]) -> None:
         raise UserError("say one of --label, --labels, --schedule")
     if options["is_text"] and options["rate_hz"] is None:
         raise UserError("--csv needs --rate: a model needs to know it")
+    _settings(options)
     if options["keys"] and (options["to_flash"] or options["fetch"]):
         raise UserError("nobody presses keys for a recording to flash; say --label")
 

@@ -82,6 +82,7 @@ def test_a_model_is_swapped_while_decisions_flow(world: World, tmp_path: Path) -
         host.follow(node, lambda: len(host.decisions) > n_then + 20, "the second model")
         summary = check_all_arrived(host, node)
     assert node.starts == 1 and summary["update_error"] == ""
+    assert summary["windows"] == summary["next_seq"], "the counters go on"
     classes = host.classes(1)
     at = classes.index(2)
     assert set(classes[:at]) == {0} and set(classes[at:]) == {2} and at > 20

@@ -19,7 +19,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo demo-rp2040 test lint format natmod natmods micropython-unix firmware
+.PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full
 .PHONY: bench bench-rp2040 bench-xtensa clean
 
@@ -38,6 +38,11 @@ demo: $(DEMO_VENV)  ## Broker, sensor node and host on this machine, every byte 
 demo-rp2040: $(DEMO_VENV)  ## The same with a Pico's real image, executed in the emulator; TLS=1 with TLS
 	@$(BIN)/onebyte build firmware --board pico_ppp
 	@$(BIN)/onebyte demo-rp2040 $(if $(TLS),--tls)
+
+demo-ota: $(DEMO_VENV)  ## Updates of a running node: good releases stay, bad ones are refused or taken back
+	@$(BIN)/onebyte fetch umqtt >/dev/null
+	@$(BIN)/onebyte build natmod --optional
+	@$(BIN)/onebyte demo-ota
 
 test:  ## Build everything, lint, fuzz shortly and run every test
 	@PYTHON="$(PYTHON)" .ci/install-tools

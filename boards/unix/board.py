@@ -11,6 +11,7 @@ from formats import errors
 IS_PROCESS = True  # a node that ends leaves an exit status
 
 IDLE_MS = 1
+HEARTBEAT_MS = 500
 
 
 class Clock:
@@ -28,9 +29,12 @@ class Clock:
     def __init__(self):
         self.time_s = 0
         self.time_ms = 0
+        self.heartbeat = None
 
     def read(self) -> None:
-        """Takes the time of now."""
+        """Takes the time of now, as every decision does."""
+        if self.heartbeat is not None:
+            self.heartbeat.turn()
         now_ms = time.time_ns() // 1000000
         self.time_s = now_ms // 1000
         self.time_ms = now_ms % 1000
@@ -38,6 +42,28 @@ class Clock:
     def sleep_ms(self, duration_ms: int) -> None:
         """Sleeps."""
         time.sleep_ms(duration_ms)
+
+
+class Heartbeat:
+    """Shows a supervisor that decisions are made, as feeding a watchdog does: writes a file anew.
+
+    Args:
+        path: of the file.
+        clock: object with `ticks_ms()`.
+    """
+
+    def __init__(self, path, clock):
+        self._path = path
+        self._clock = clock
+        self._last_ms = clock.ticks_ms() - HEARTBEAT_MS
+
+    def turn(self) -> None:
+        """Writes when it is time."""
+        now_ms = self._clock.ticks_ms()
+        if time.ticks_diff(now_ms, self._last_ms) >= HEARTBEAT_MS:
+            self._last_ms = now_ms
+            with open(self._path, "w") as file:
+                file.write("%d\n" % now_ms)
 
 
 class Files:
@@ -50,6 +76,7 @@ class Files:
     mkdir = staticmethod(os.mkdir)
     rmdir = staticmethod(os.rmdir)
     stat = staticmethod(os.stat)
+    statvfs = staticmethod(os.statvfs)
 
 
 def make_files():
@@ -104,6 +131,9 @@ class Board:
             )
         self._model_path = config.model_path
         self.clock = Clock()
+        path = os.getenv("ONEBYTE_HEARTBEAT") if hasattr(os, "getenv") else ""
+        if path:
+            self.clock.heartbeat = Heartbeat(path, self.clock)
         self.files = Files()
         self.kernels = obchoice.choose(print)
         self.power = make_power()

@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class NodeOptions:
         tenant, device: its names in the topics.
         speed: how much faster than real time the recording is played; 0 as fast as it can.
         user, password: for the broker; empty for none.
+        more: further keys of the configuration.
     """
 
     host: str
@@ -35,6 +37,7 @@ class NodeOptions:
     speed: int
     user: str = ""
     password: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self) -> dict[str, Any]:
         """Return what differs from the firmware's defaults."""
@@ -51,6 +54,7 @@ class NodeOptions:
             "replay_speed": self.speed,
             "drain_s": _DRAIN_S,
             "reconnect_max_s": 2,
+            **self.more,
         }
 
 
@@ -103,7 +107,16 @@ class Node:
         program = toolchain.ROOT / "firmware" / "main.py"
         path = {"MICROPYPATH": ":".join(map(str, import_roots()))}
         argv = (find_micropython(), program, "config.json")
-        self._child = Child(argv, self.log, self.folder, path)
+        self._child = Child(argv, self.log, self.folder, path | self.variables())
+
+    def variables(self) -> dict[str, str]:
+        """Return what else goes into the environment of its process."""
+        return {}
+
+    @property
+    def returncode(self) -> int | None:
+        """How its process ended, None while it runs or was not started."""
+        return None if self._child is None else self._child.returncode
 
     @property
     def is_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,14 @@ class Child:
         if self._process.poll() is not None:
             return
         self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def interrupt(self) -> None:
+        """Send what Ctrl-C sends, and wait for its end as `stop` does."""
+        self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

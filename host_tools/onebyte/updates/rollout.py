@@ -40,6 +40,7 @@ class Course:
         reason: Why it was reverted or refused, a reason code; 0 otherwise.
         report: The newest message of its /u, None before the first.
         n_acks: How often its trial was acknowledged.
+        is_ahead: It had a later release before this one was offered.
     """
 
     tenant: str
@@ -48,6 +49,7 @@ class Course:
     reason: int = 0
     report: dict[str, Any] | None = None
     n_acks: int = 0
+    is_ahead: bool = False
     _told: tuple[object, ...] = field(default=(), repr=False)
 
     @property
@@ -130,10 +132,14 @@ class Rollout:
         except OnebyteError:
             # Not of a node of ours, or of another version: others decide what to do about it.
             return Answer()
-        course.report = report
         if not course.is_over:
-            is_old = is_retained and (tenant, device) not in self._asked_before
-            course.outcome, course.reason = self._judge(report, is_old)
+            was_asked = (tenant, device) in self._asked_before
+            if course.report is None and not was_asked:
+                course.is_ahead = _newest_seq(report) > self.seq
+            outcome, course.reason = self._judge(report, is_retained and not was_asked)
+            # A node that is ahead from the beginning has its reason to refuse, and says it.
+            course.outcome = WAITING if course.is_ahead and outcome == SUPERSEDED else outcome
+        course.report = report
         ack = None
         if report["phase"] == "trial" and report["pending_seq"] == self.seq:
             course.n_acks += 1
@@ -150,11 +156,11 @@ class Rollout:
             return CONFIRMED, 0
         if report["bad_seq"] == self.seq:
             return REVERTED, report["reason"]
-        if max(report["installed_seq"], report["bad_seq"], report["pending_seq"]) > self.seq:
-            return SUPERSEDED, 0
         # A refusal is not for ever: it has to be of this offer.
         if report["refused_seq"] == self.seq and not is_old:
             return REFUSED, report["refused"]
+        if _newest_seq(report) > self.seq:
+            return SUPERSEDED, 0
         return WAITING, 0
 
     @staticmethod
@@ -168,3 +174,7 @@ class Rollout:
         is_news = now != course._told
         course._told = now
         return is_news
+
+
+def _newest_seq(report: dict[str, Any]) -> int:
+    return int(max(report["installed_seq"], report["bad_seq"], report["pending_seq"]))

@@ -1,0 +1,101 @@
+"""A node process that is started again: when it asks for it, when it crashes, when it hangs.
+
+What a chip's reset and watchdog do for a board.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from onebyte.simulation.device import Node, NodeOptions
+
+__all__ = ["RESTART_STATUS", "UPDATE_FOLDER", "SupervisedNode"]
+
+RESTART_STATUS = 75  # `ota.platform_unix`
+UPDATE_FOLDER = "updates"
+
+_HANG_S = 4.0  # without a heartbeat
+_HEARTBEAT = "heartbeat"
+
+
+class SupervisedNode(Node):
+    """A node with slots in a folder; `watch()` has to be called all the time.
+
+    Args:
+        folder: as of `Node`.
+        options: as of `Node`; the slots' folder is added.
+        scene: (model file, recording, custom.py).
+        identity: files below the folder of the updates that make it a product: path -> content.
+
+    Attributes:
+        n_restarts: how often it asked for one.
+        n_crashes: how often it ended otherwise.
+        n_hangs: how often the watchdog ended it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        options: NodeOptions,
+        scene: tuple[bytes, bytes, bytes],
+        identity: Mapping[str, bytes],
+    ) -> None:
+        super().__init__(folder, options, *scene)
+        self.n_restarts = self.n_crashes = self.n_hangs = 0
+        self._started_s = 0.0
+        self.updates = folder / UPDATE_FOLDER
+        for name, content in identity.items():
+            path = self.updates / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def variables(self) -> dict[str, str]:
+        """Have the board show that it is alive."""
+        return {"ONEBYTE_HEARTBEAT": _HEARTBEAT}
+
+    def start(self) -> None:
+        """Boot."""
+        self._started_s = time.time()
+        super().start()
+
+    def watch(self) -> str:
+        """Start it again where that is due; return why, empty when it runs on."""
+        code = self.returncode
+        if code is None:
+            if time.time() - self._last_sign_s() < _HANG_S:
+                return ""
+            self.n_hangs += 1
+            self.kill()
+            self.start()
+            return "the watchdog ended it"
+        if code == RESTART_STATUS:
+            self.n_restarts += 1
+            why = "it restarts"
+        elif code == 0:
+            why = "its recording is over, it begins anew"
+        else:
+            self.n_crashes += 1
+            why = f"it ended with {code}"
+        self.start()
+        return why
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C does: it saves what it has and says its counters."""
+        if self._child is not None:
+            self._child.interrupt()
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return the counters of every start that ended in order."""
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            if line.startswith("{") and line.endswith("}"):
+                found.append(json.loads(line))
+        return found
+
+    def _last_sign_s(self) -> float:
+        try:
+            return max(self._started_s, (self.folder / _HEARTBEAT).stat().st_mtime)
+        except FileNotFoundError:
+            return self._started_s

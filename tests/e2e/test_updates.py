@@ -13,7 +13,7 @@ from mqtt_process import need_mosquitto
 from signed_boards import Vendor, app
 from updating_process import Tap, UpdateHost, UpdatingNode, model
 
-from formats import objects
+from formats import errors, objects
 from onebyte import toolchain
 from onebyte.simulation.broker import Broker
 from onebyte.updates import publish, roots
@@ -91,6 +91,25 @@ def test_a_model_is_swapped_while_decisions_flow(world: World, tmp_path: Path) -
     phases = [report["phase"] for report in host.reports]
     assert phases[0] == "idle" and "trial" in phases
     assert host.said(slot="b", seq=2, content=2, bad_seq=0, reason=0, refused=0)
+
+
+def test_a_model_that_computes_otherwise_here_is_taken_back(world: World, tmp_path: Path) -> None:
+    golden = [(1, 99, 0, (1,) * 10)]
+    with (
+        Broker("mosquitto") as broker,
+        UpdateHost(broker.port) as host,
+        UpdatingNode(tmp_path / "node", broker.port, world.vendor, world.first) as node,
+    ):
+        host.follow(node, lambda: len(host.decisions) > 10, "the first model")
+        bad = model("wrong", 2, golden_vectors=golden)
+        host.offer(world.vendor, world.release(6, bad))
+        host.follow(node, lambda: host.said(bad_seq=6), "the verdict")
+        n_then = len(host.decisions)
+        host.follow(node, lambda: len(host.decisions) > n_then + 10, "the first model again")
+        check_all_arrived(host, node)
+    assert host.said(slot="a", seq=1, installed_seq=1, reason=errors.GOLDEN_MISMATCH)
+    assert node.starts == 2 and "wrong" not in [name for name, _ in host.metas]
+    assert {one.result & 15 for one in host.decisions} == {0}
 
 
 def test_an_app_is_tried_after_a_restart(world: World, tmp_path: Path) -> None:

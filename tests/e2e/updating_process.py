@@ -35,7 +35,7 @@ PATIENCE_S = 60.0
 _N_CHANNELS, _WINDOW, _HOP, _RATE_MHZ = 4, 64, 32, 52000
 
 
-def model(name: str, class_id: int) -> SourceFile:
+def model(name: str, class_id: int, **changes: Any) -> SourceFile:
     """Return a model that finds this class in everything that hardly moves."""
     fields = sample_model.fields(
         trees=[[(0, 500), class_id, (0, 1500), 1, 1]],
@@ -46,6 +46,7 @@ def model(name: str, class_id: int) -> SourceFile:
         golden_windows=[],
         name=name,
     )
+    fields.update(changes)
     return SourceFile(MODEL_TYPE, "model.obm", model_pack.pack(fields), name)
 
 

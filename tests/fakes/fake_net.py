@@ -124,4 +124,4 @@ class Socket(io.IOBase):
         """Be always ready, so that no test waits."""
         if request == _MP_STREAM_POLL:
             return argument & (_POLLIN | _POLLOUT)
-        return 0
+        return -errno.EINVAL  # 0 would be a file number when one is asked for: standard input

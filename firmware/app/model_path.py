@@ -22,7 +22,7 @@ class ModelPath:
         self._config = config
         self._board = board
         self._mode = mode
-        self.error = None
+        self.error: errors.OnebyteError | None = None
         self.meta = b""
         self.crc = 0
 

@@ -111,7 +111,8 @@ def mqtt_uplink(config, net, channel=None):
     def make(node):
         identity = Identity("ob/%s/%s" % (config.tenant, config.device), node.meta, node.status)
         uplink = Uplink(mqtt_client, node.outbox, identity, pace, random.randint)
-        uplink.guest = channel
+        if channel is not None:
+            uplink.guest = channel
         return uplink
 
     return make

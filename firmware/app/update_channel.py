@@ -4,8 +4,10 @@ The updater decides and is told; this file only carries. The updater and its sou
 frozen code, which may be older than this file.
 """
 
+from app.uplink import Guest
 
-class UpdateChannel:
+
+class UpdateChannel(Guest):
     """Guest of an `app.uplink.Uplink`.
 
     Args:

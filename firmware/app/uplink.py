@@ -66,6 +66,36 @@ class Pace:
         self.batch_records = batch_records
 
 
+class Guest:
+    """Who may send when nothing else is due; this one never does.
+
+    Attributes:
+        topics: that are subscribed to together with the commands; the broker need not grant them.
+    """
+
+    topics: tuple = ()
+
+    def opened(self) -> None:
+        """The uplink has announced itself."""
+
+    def lost(self) -> None:
+        """The connection is over."""
+
+    def refused(self, n_topics: int) -> None:
+        """The broker has not granted so many of the topics."""
+
+    def take(self, _topic, _payload) -> bool:
+        """Takes a message that is no command; returns whether it is the guest's."""
+        return False
+
+    def send(self, _client) -> bool:
+        """Sends one packet that has to be confirmed; returns whether it did."""
+        return False
+
+    def settled(self, client) -> None:
+        """The broker has confirmed that packet."""
+
+
 class Uplink:
     """Delivers the outbox of one node.
 
@@ -83,9 +113,7 @@ class Uplink:
         statuses: status messages the broker has confirmed.
         last_error: the last failure as text, for people.
         reason: code of the last refusal, 0 after a success.
-        guest: None, or who sends when nothing else is due: `topics`, `opened()`, `lost()`,
-            `take(topic, payload)`, `send(client)`, `settled(client)`, `refused(n_topics)`; see
-            `app.update_channel`. Set it before the first step.
+        guest: Guest; set it before the first step.
     """
 
     def __init__(self, client, outbox, identity: Identity, pace: Pace, randint):
@@ -101,7 +129,7 @@ class Uplink:
         self._status_topic = prefix + b"/s"
         self._command_topic = prefix + b"/cmd"
         self._byte = bytearray(1)
-        self.guest = None
+        self.guest = Guest()
         self._n_deliveries = 0
         self.connects = 0
         self.failures = 0
@@ -125,8 +153,7 @@ class Uplink:
         self._resend = None
         self._status_at = 0
         self._has_new_meta = False  # each connection says it in any case
-        if self.guest is not None:
-            self.guest.lost()
+        self.guest.lost()
 
     @property
     def bad_commands(self) -> int:
@@ -231,7 +258,7 @@ class Uplink:
             self.statuses += 1
             self.reason = 0
             self._backoff.reset()
-            if not self.online and self.guest is not None:
+            if not self.online:
                 self.guest.opened()
             self.online = True
         elif kind and self._last:
@@ -240,10 +267,7 @@ class Uplink:
     def _send(self, now_ms):
         """Send the next thing that is due, if any."""
         if self._announced == _NOTHING:
-            topics = (self._command_topic,)
-            if self.guest is not None:
-                topics += self.guest.topics  # without them decisions still go out
-            self._client.subscribe_start(topics, 1, 1)
+            self._client.subscribe_start((self._command_topic,) + self.guest.topics, 1, 1)
             self._in_flight = _SUBSCRIPTION
         elif self._announced == _SUBSCRIPTION or self._has_new_meta:
             self._has_new_meta = False
@@ -259,7 +283,7 @@ class Uplink:
     def _let_guest_send(self):
         """Let the guest send a packet; return whether it did."""
         self._n_deliveries = 0
-        if self.guest is None or not self.guest.send(self._client):
+        if not self.guest.send(self._client):
             return False
         self._in_flight = _GUEST
         return True
@@ -301,12 +325,12 @@ class Uplink:
         self._in_flight = kind
 
     def _on_message(self, topic, payload):
-        if topic == self._command_topic or self.guest is None:
-            self._on_command(topic, payload)
+        if topic == self._command_topic:
+            self._on_command(payload)
         elif not self.guest.take(topic, payload):
             self._bad_commands += 1
 
-    def _on_command(self, topic, payload):
+    def _on_command(self, payload):
         try:
             command = messages.parse_command(payload)
         except errors.OnebyteError:
@@ -314,7 +338,5 @@ class Uplink:
             self._bad_commands += 1
             return
         epoch, seq = command["epoch"], command["seq"]
-        if topic != self._command_topic:
-            self._bad_commands += 1
-        elif self._resend is None or boot.is_after(self._resend[0], self._resend[1], epoch, seq):
+        if self._resend is None or boot.is_after(self._resend[0], self._resend[1], epoch, seq):
             self._resend = (epoch, seq)  # the earliest of several covers the others

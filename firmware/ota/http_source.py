@@ -37,9 +37,11 @@ class HttpSource:
         self._link = Link(net)
         self._deadline_ms = deadline_ms
         self._context = context
-        self._place = None
+        self._place: tuple = ()
         self._object_id = ""
-        self._buf = None
+        self._state = _CLOSED
+        self._have = self._at = self._end = 0
+        self._out = self._buf = memoryview(b"")
         self.close()
 
     def locate(self, address: str) -> None:
@@ -98,7 +100,7 @@ class HttpSource:
         """Close the connection and want nothing any more."""
         self._link.close()
         self._state = _CLOSED
-        self._buf = None
+        self._buf = memoryview(b"")
         self._have = 0  # bytes in the buffer: of the head, then of the object
         self._at = self._end = 0  # of the object: where the buffer begins, where the reply ends
         self._is_wanted = self._is_used_again = self._keeps_open = False

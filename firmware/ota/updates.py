@@ -30,8 +30,8 @@ class Updates:
         self.boot = boot
         self.platform = chip
         self.verify = verify
-        self.updater = None
-        self._standing = None
+        self.updater: Updater | None = None
+        self._standing: Standing | None = None
 
     @property
     def standing(self):

@@ -1,7 +1,7 @@
 """The flash that the power cuts are made on behaves as NOR flash does."""
 
 from check import Skip
-from nor_flash import CLEAN, DONE, HALF, KINDS, REFUSES, SILENT, TORN, NorFlash, apply
+from nor_flash import CLEAN, DONE, HALF, KINDS, REFUSES, SILENT, TORN, NorFlash, Wire, apply
 
 _ERASE = 6
 _OLD = bytes([0xF0] * 16)
@@ -74,6 +74,30 @@ def test_reads_fail_as_told():
     flash = NorFlash(n_blocks=4, block_bytes=64)
     flash.failing_reads = (2, 3)
     assert [flash.readblocks(0, bytearray(4)) for _ in range(4)] == [0, -5, -5, 0]
+
+
+def test_the_next_start_cuts_the_wire_of_the_one_before():
+    flash = NorFlash(n_blocks=4, block_bytes=64)
+    first, second = Wire(flash), None
+    assert first.writeblocks(1, bytes(2)) == 0 and first.ioctl(4, 0) == 4
+    second = Wire(flash)
+    image = bytes(flash.image)
+    assert first.writeblocks(2, bytes(2)) == first.ioctl(_ERASE, 1) == -5
+    assert first.readblocks(1, bytearray(2)) == -5 and bytes(flash.image) == image
+    assert second.ioctl(_ERASE, 1) == 0 and bytes(flash.image) != image
+
+
+def test_one_bit_of_a_read_may_be_wrong():
+    flash = NorFlash(n_blocks=4, block_bytes=64)
+    flash.writeblocks(1, b"start")
+    flash.flips_only = (b"start",)
+    flash.flipping_read, flash.flips_at = 2, 9
+    content = bytearray(4)
+    flash.readblocks(0, content)
+    flash.readblocks(1, content)
+    assert bytes(content) == b"svar" and flash.flippable == [2]
+    flash.readblocks(1, content)
+    assert bytes(content) == b"star" and flash.flippable == [2, 3]
 
 
 def _lfs2():

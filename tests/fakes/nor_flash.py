@@ -46,8 +46,9 @@ class NorFlash:
         dead: whether power has failed.
         bad_blocks: number of a block -> REFUSES or SILENT.
         failing_reads: numbers of the reads that fail, from 1 on.
-        flipping_reads: numbers of the reads that say nothing and answer with one bit changed.
-        flips_only: what the blocks begin with whose reads flip; empty: any block's.
+        flipping_read: number of a read that says nothing and answers with one bit changed; 0 none.
+        flips_at: which bit, in any range.
+        flips_only: what the blocks begin with whose reads are listed in `flippable`.
         writable_ops: writes and erases until each further one fails and does nothing; -1: none.
         kind: how the power fails, one of `KINDS`.
     """
@@ -59,9 +60,11 @@ class NorFlash:
         self.reads = 0
         self.dead = False
         self.watch = watch
+        self.wire = None
         self.bad_blocks = {}
-        self.failing_reads = self.flipping_reads = ()
-        self.flips_only = ()
+        self.failing_reads = self.flips_only = ()
+        self.flipping_read = self.flips_at = 0
+        self.flippable = []
         self.writable_ops = -1
         self._n_blocks = len(self.image) // block_bytes
         self._view = memoryview(self.image)
@@ -83,14 +86,15 @@ class NorFlash:
             return _EIO
         at = block * self.block_bytes + offset
         buf[:] = self._view[at : at + len(buf)]
-        if self.reads in self.flipping_reads and self._may_flip(block):
-            buf[self.reads % len(buf)] ^= 1 << self.reads % 8
+        if self.flips_only and self._may_flip(block):
+            self.flippable.append(self.reads)
+        if self.reads == self.flipping_read:
+            buf[self.flips_at % len(buf)] ^= 1 << self.flips_at % 8
         return 0
 
     def _may_flip(self, block):
         at = block * self.block_bytes
-        starts = [self.image[at : at + len(start)] == start for start in self.flips_only]
-        return not starts or True in starts
+        return True in [self.image[at : at + len(start)] == start for start in self.flips_only]
 
     def writeblocks(self, block, buf, offset=0):
         return self._change(block, (block * self.block_bytes + offset, len(buf), buf))
@@ -121,6 +125,28 @@ class NorFlash:
         if self.dead:
             return _EIO
         return _CORRUPT if bad == REFUSES else 0
+
+
+class Wire:
+    """The connection of one start of a node to a flash; the next start cuts it.
+
+    What an earlier start has left open must not reach the flash when its memory is collected.
+    """
+
+    def __init__(self, flash):
+        if flash.wire is not None:
+            flash.wire.flash = None
+        flash.wire = self
+        self.flash = flash
+
+    def readblocks(self, block, buf, offset=0):
+        return self.flash.readblocks(block, buf, offset) if self.flash else _EIO
+
+    def writeblocks(self, block, buf, offset=0):
+        return self.flash.writeblocks(block, buf, offset) if self.flash else _EIO
+
+    def ioctl(self, op, arg):
+        return self.flash.ioctl(op, arg) if self.flash else _EIO
 
 
 def _make_pool():

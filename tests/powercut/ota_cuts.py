@@ -1,21 +1,23 @@
 """Cuts the power at every write and erase of a node's updates on LittleFS.
 
-    micropython -X heapsize=64m tests/powercut/ota_cuts.py [short | long | full] [story]
+    micropython -X heapsize=128m tests/powercut/ota_cuts.py [short|long|full|planted] [story]
 
 An oracle outside the node judges the bytes on flash after the real loader has recovered; then,
 every few cuts, the node is started again and again, or has to go on with the update and take
-another one. `short` cuts a sample, `long` every operation in four ways, `full` also every operation
-of each recovery. The last line counts.
+another one. `short` cuts a sample, `long` every operation in four ways, `full` also every
+operation of each recovery, `planted` until the first finding. The last line counts.
 """
 
+import os
 import sys
 import time
 
 ROOT = __file__.rsplit("/", 3)[0] if __file__.startswith("/") else "."
-sys.path[:] = [
-    ROOT + "/" + name
-    for name in ("lib", "firmware", "tests/fakes", "tests/both", "tests/powercut")
-] + [".frozen"]
+SOURCES = os.getenv("OTA_SOURCES") or ROOT  # of the device, into which bugs may be planted
+sys.path[:] = [SOURCES + "/lib", SOURCES + "/firmware"]
+for _name in ("lib", "tests/fakes", "tests/both", "tests/powercut"):
+    sys.path.append(ROOT + "/" + _name)
+sys.path.append(".frozen")
 
 import ota_lives  # noqa: E402
 from nor_flash import REFUSES, SILENT  # noqa: E402
@@ -30,9 +32,17 @@ GEOMETRIES = (
     Geometry("4096 x 96, worn", 4096, 96, 256, bad_blocks=_BAD_BLOCKS),
 )
 FORMS = {
-    "short": {"stride": 11, "n_kinds": 1, "rescue_every": 7},
-    "long": {},
-    "full": {"is_nested": True, "rescue_every": 61},
+    "short": {"stride": 13, "n_kinds": 1, "rescue_every": 7, "read_stride": 79},
+    "long": {"read_stride": 3},
+    "full": {"is_nested": True, "rescue_every": 61, "read_stride": 1},
+    "planted": {
+        "stride": 5,
+        "read_stride": 2,
+        "settle_every": 3,
+        "rescue_every": 5,
+        "stops_early": True,
+    },
+    "unplanted": {"stride": 29, "read_stride": 101, "settle_every": 3, "rescue_every": 5},
 }
 
 
@@ -80,7 +90,7 @@ def main(arguments):
     form = arguments[0] if arguments else "short"
     count = Count()
     first = 0
-    for geometry in GEOMETRIES:
+    for geometry in GEOMETRIES[: 1 if form.endswith("planted") else None]:
         for story in ota_lives.STORIES:
             if arguments[1:] and story.__name__ not in arguments[1:]:
                 continue

@@ -4,14 +4,19 @@ Nothing reaches a flash after a cut, so one life serves all of its cuts. Only Mi
 filesystem.
 """
 
+import gc
 import sys
 
 import vfs
-from nor_flash import KINDS, NorFlash, apply
+from nor_flash import KINDS, NorFlash, Wire, apply
 from ota_oracle import BRICKED, STUCK, Finding
 from ota_oracle import KINDS as FINDINGS
 
 _IS_FOLDER = 0x4000
+_MOST_MOUNTED = 200
+_CUTS_OF_GARBAGE = 50
+_mounted: list = []
+_FLIPS = 8  # in each read
 _FILE_STARTS = (b"VERSION", b"OBG\x1a")  # of the releases' files and their manifests
 
 
@@ -50,8 +55,10 @@ class Geometry:
         vfs.VfsLfs2.mkfs(flash, progsize=self.page_bytes)
 
     def mount(self, flash):
-        """Return the filesystem on a flash."""
-        files = vfs.VfsLfs2(flash, progsize=self.page_bytes, mtime=False)
+        """Return the filesystem on a flash; one that was mounted before is cut off."""
+        files = vfs.VfsLfs2(Wire(flash), progsize=self.page_bytes, mtime=False)
+        # A file that is collected uses its filesystem, which must not be collected before.
+        _mounted.append(files)
         return NoStatistics(files) if self.free_bytes else files
 
     def read_tree(self, flash):
@@ -76,6 +83,7 @@ class Plan:
 
     Attributes:
         stride: Every so manieth operation is cut, beginning with the `first`.
+        read_stride: The same for reads that fail.
         n_kinds: In how many of the four ways; they take turns when it is less than 4.
         is_nested: Whether every operation of each recovery is cut too.
         settle_every, rescue_every: Cuts between two after which the node is started again and
@@ -85,7 +93,7 @@ class Plan:
 
     def __init__(self, **values):
         self.first = 0
-        self.stride = 1
+        self.stride = self.read_stride = 1
         self.n_kinds = 4
         self.is_nested = False
         self.settle_every = 5
@@ -132,11 +140,26 @@ class Cutter:
         self._start = boot
         self._rescue_by = rescue
         self.n_ops = 0
+        self._n_tidied = 0
         self._scratch = geometry.make_flash()
         self._second = geometry.make_flash()
 
+    def tidy(self):
+        """Collect garbage now and then; called where no filesystem is at work.
+
+        Within an operation a file that nobody closed would be closed by the collection, while its
+        filesystem is busy with something else. On a board the flash's driver collects nothing.
+        """
+        n_done = self.cuts + self.trials
+        if n_done - self._n_tidied > _CUTS_OF_GARBAGE:
+            self._n_tidied = n_done
+            gc.collect()
+            if len(_mounted) > _MOST_MOUNTED:
+                _mounted[:] = _mounted[-_MOST_MOUNTED // 2 :]
+
     def watch(self):
         """Cut from now on."""
+        gc.disable()
         self.flash.watch = self._cut
 
     def is_over(self):
@@ -174,28 +197,40 @@ class Cutter:
             self._recover(copy, 2)
             n_writes += 1
 
-    def sweep_reads(self, n_failing, is_silent=False):
-        """Start a copy of the node whose n-th read and the next ones go wrong, for each n.
-
-        Args:
-            n_failing: How many.
-            is_silent: They do not fail, but answer with a bit changed; only where the content of
-                files begins, since LittleFS itself cannot live with it elsewhere.
-        """
-        first, n_reads = 1, 1
-        while first <= n_reads and not self.is_over():
-            self.what = "read %d is wrong" % first
+    def sweep_reads(self, n_failing):
+        """Start a copy of the node whose n-th read and the next ones fail, for each n."""
+        copy = self._copy_of_now()
+        self._start_weak(copy)
+        for first in range(1, copy.reads + 1, self._plan.read_stride):
+            if self.is_over():
+                return
+            self.what = "%d reads fail from read %d on" % (n_failing, first)
             copy = self._copy_of_now()
-            wrong = range(first, first + n_failing)
-            copy.failing_reads, copy.flipping_reads = ((), wrong) if is_silent else (wrong, ())
-            copy.flips_only = _FILE_STARTS
+            copy.failing_reads = range(first, first + n_failing)
             self._start_weak(copy)
-            n_reads = copy.reads
-            copy.failing_reads = copy.flipping_reads = ()
+            copy.failing_reads = ()
             self._recover(copy, 2)
-            first += self._plan.stride
+
+    def sweep_bits(self):
+        """Start a copy of the node with a read that is silently wrong, for each where files begin.
+
+        LittleFS itself cannot live with that elsewhere.
+        """
+        copy = self._copy_of_now()
+        copy.flips_only, copy.flippable = _FILE_STARTS, []
+        self._start_weak(copy)
+        copy.flips_only = ()
+        for i, number in enumerate(copy.flippable):
+            for n in range(0 if self.is_over() else _FLIPS):
+                self.what = "a bit of read %d is wrong" % number
+                copy = self._copy_of_now()
+                copy.flipping_read, copy.flips_at = number, 41 * n + i
+                self._start_weak(copy)
+                copy.flipping_read = 0
+                self._recover(copy, 2)
 
     def _copy_of_now(self):
+        self.tidy()
         copy = self._scratch
         copy.image[:] = self.flash.image
         copy.reads = 0
@@ -236,10 +271,10 @@ class Cutter:
                 scratch.watch = self._cut_recovery
             self._recover(scratch, self.n_boots + 1)
             scratch.watch = None
-            if self.cuts % plan.settle_every == 0:
-                self._judged(self._settle, scratch)
             if self.cuts % plan.rescue_every == 0:
                 self._judged(self._rescue, scratch)
+            elif self.cuts % plan.settle_every == 0:
+                self._judged(self._settle, scratch)
 
     def _cut_recovery(self, flash, operation):
         if self.is_over():

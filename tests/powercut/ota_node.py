@@ -7,7 +7,7 @@ from ota_oracle import INSTALLED_SEQ, PENDING, held_by, read_state
 from ota_releases import CLASS, VENDOR, Release, StandIn, root_file
 
 from formats import objects, update_messages
-from ota import health, loader, pace, product, store, updater
+from ota import health, loader, pace, product, store, trial, updater
 
 RESCUE_SEQ = 900
 RESCUE_FILES = ((1, "node.py", 128, 0, None), (9, "small.obm", 64, 0, None))
@@ -20,6 +20,14 @@ _NEVER_MS = 1 << 28  # what an updater without work answers
 
 def _feed():
     pass
+
+
+def _no_print(*_):
+    pass
+
+
+# What a node tells people, thousands of times.
+product.print = store.print = trial.tell = _no_print
 
 
 class _Platform:
@@ -65,20 +73,23 @@ class Wanted:
     Attributes:
         release: The `Release`.
         epoch: Newest epoch of the root documents.
-        sources: One for each start, and each loss of the link.
     """
 
     def __init__(self, release, epoch):
         self.release = release
         self.epoch = epoch
-        self.sources = []
+        self._sources = []  # one for each start and each loss of the link, and its bytes before
+
+    def fetch_from(self, source):
+        """Count what a source sends from now on."""
+        self._sources.append((source, source.n_bytes))
 
     def excess_bytes(self, n_more):
         """Return how many bytes came too many, when `n_more` come after one more interruption."""
-        n_bytes = n_more + sum([source.n_bytes for source in self.sources])
+        n_bytes = n_more + sum([source.n_bytes - before for source, before in self._sources])
         n_bytes -= sum([len(content) for content in self.release.objects.values()])
         n_bytes -= ROOT_BYTES * (self.epoch - 1)
-        return n_bytes - objects.CHUNK_BYTES * len(self.sources)
+        return n_bytes - objects.CHUNK_BYTES * len(self._sources)
 
 
 class Lab:
@@ -119,6 +130,7 @@ class Node:
     Args:
         lab: Where its releases come from.
         boot: What its start has found, an `ota.loader.Boot`.
+        tidy: Called between two steps, or None.
 
     Attributes:
         updater: The `ota.updater.Updater`.
@@ -126,7 +138,7 @@ class Node:
         facts: What it knows of itself, `ota.health.Facts`; healthy.
     """
 
-    def __init__(self, lab, boot):
+    def __init__(self, lab, boot, tidy=None):
         limits = pace.Limits()
         limits.can_swap = True
         self.facts = health.Facts()
@@ -139,7 +151,7 @@ class Node:
         self.updater.facts = lambda: self.facts
         self.updater.link(True)
         self._now_ms = 0
-        self._lab = lab
+        self._tidy = tidy
 
     def take(self, release, epoch=1, n_pieces=-1):
         """Hand over the desired state and step until something comes of it.
@@ -186,6 +198,8 @@ class Node:
         node = self.updater
         for _ in range(_MAX_STEPS):
             node.step(self._now_ms)
+            if self._tidy:
+                self._tidy()
             if node.needs_report:
                 node.report()
                 node.reported()

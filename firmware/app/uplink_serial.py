@@ -43,12 +43,9 @@ class SerialUplink:
 
     def step(self, now_ms: int) -> None:
         """Writes what is new."""
-        if not self.connects:
+        if not self.connects or time.ticks_diff(now_ms, self._status_at) >= 0:
             self.connects = 1
-            self._say(serial_line.META, self._meta)
-            self._say_status(now_ms)
-        elif time.ticks_diff(now_ms, self._status_at) >= 0:
-            self._say_status(now_ms)
+            self._introduce(now_ms)
         records = self._outbox.peek_batch(_RECORDS_PER_STEP) if self._outbox.queued() else ()
         for epoch, result, quality, seq, time_s, time_ms in records:
             record.pack_into(self._record, 0, epoch, result, quality, seq, time_s, time_ms)
@@ -75,9 +72,11 @@ class SerialUplink:
         """The next step introduces the node again."""
         self.connects = 0
 
-    def _say_status(self, now_ms) -> None:
+    def _introduce(self, now_ms) -> None:
+        """Writes who it is, again and again: nobody may have listened the first time."""
         self._status_at = time.ticks_add(now_ms, self._status_ms)
         self.statuses += 1
+        self._say(serial_line.META, self._meta)
         self._say(serial_line.STATUS, self._status())
 
     def _until_status_ms(self, now_ms) -> int:

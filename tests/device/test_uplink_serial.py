@@ -43,7 +43,7 @@ def test_introduces_itself_then_writes_every_record_once():
     assert console.said() == []
 
 
-def test_status_comes_again():
+def test_introduction_comes_again_for_who_listens_late():
     console = Console(status_ms=1000)
     console.uplink.step(5)
     console.said()
@@ -51,7 +51,7 @@ def test_status_comes_again():
         console.uplink.step(now_ms)
         assert console.said() == []
     console.uplink.step(1005)
-    assert console.said() == [("s", b'{"s":1}')]
+    assert console.said() == [("m", b'{"m":1}'), ("s", b'{"s":1}')]
     assert not console.uplink.wait(1000), "nothing arrives on this way"
 
 

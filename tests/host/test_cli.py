@@ -73,7 +73,7 @@ def test_without_arguments_the_help_is_shown_and_the_exit_code_is_2():
     [
         (["nosuch"], "No such command 'nosuch'. See 'onebyte --help'."),
         (["--nosuch"], "No such option '--nosuch'. See 'onebyte --help'."),
-        (["monitor"], "Missing option '--broker'. See 'onebyte monitor --help'."),
+        (["monitor"], "Missing option '--broker' or '--serial'. See 'onebyte monitor --help'."),
         (
             ["monitor", "--broker", "host:99999"],
             "Invalid value for '--broker': 'host:99999' has no port from 1 to 65535 after the "

@@ -16,6 +16,7 @@ __all__ = ["SUBSCRIBED", "Decision", "Device", "Monitor", "Note"]
 SUBSCRIBED = (topics.META, topics.STATUS, topics.RESULT, topics.BATCH)
 
 _META_WAIT_S = 3.0
+_GAP_WAIT_S = 30.0
 _FIRST_ASK_S = 5.0
 _LAST_ASK_S = 320.0
 
@@ -143,11 +144,13 @@ class Monitor:
 
     Args:
         meta_wait_s: how long decisions wait for the device's meta message.
+        gap_wait_s: how long they wait behind a gap; 0 where nothing can be sent again.
     """
 
-    def __init__(self, meta_wait_s: float = _META_WAIT_S) -> None:
+    def __init__(self, meta_wait_s: float = _META_WAIT_S, gap_wait_s: float = _GAP_WAIT_S) -> None:
         self.devices: dict[tuple[str, str], Device] = {}
         self._meta_wait_s = meta_wait_s
+        self._gap_wait_s = gap_wait_s
         self._connection = 1
 
     def take(self, message: Message) -> list[Decision | Note]:
@@ -160,7 +163,8 @@ class Monitor:
             self._connection = message.connection
             for device in self.devices.values():
                 device.reconciler.disconnected()
-        device = self.devices.setdefault((tenant, name), Device(tenant, name))
+        new = Device(tenant, name, Reconciler(self._gap_wait_s))
+        device = self.devices.setdefault((tenant, name), new)
         try:
             return self._take_kind(device, kind, message)
         except OnebyteError as error:

@@ -42,17 +42,32 @@ class Wanted:
 class Outputs:
     """Owns the connection to the broker and the endpoint while its `with` block runs.
 
+    Args:
+        settings: the broker; None: nothing is published.
+        wanted: what to listen to, and what to make of it.
+        monitor: the decisions' own.
+        is_source: the decisions come from the broker; otherwise it is published to alone.
+
     Attributes:
-        link: the connection.
+        link: the connection, or None.
 
     Raises:
         UserError: on entry, when the broker or the endpoint's address cannot be had.
     """
 
-    def __init__(self, settings: BrokerSettings, wanted: Wanted, monitor: Monitor) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings | None,
+        wanted: Wanted,
+        monitor: Monitor,
+        is_source: bool = True,
+    ) -> None:
         presence = ha.presence_topic(wanted.tenant, wanted.device)
         prefix = wanted.discovery_prefix
-        self.link = Link(settings, wanted.filters, None if prefix is None else presence)
+        self.link: Link | None = None
+        if settings is not None:
+            filters = wanted.filters if is_source else []
+            self.link = Link(settings, filters, None if prefix is None else presence)
         self._home = None if prefix is None else ha.HomeAssistant(presence, prefix)
         self._listen = wanted.listen
         self._monitor = monitor
@@ -66,7 +81,7 @@ class Outputs:
         items = list(items)
         if self._endpoint is not None:
             self._metrics.take(items, devices, time.time())
-        if self._home is not None:
+        if self._home is not None and self.link is not None:
             # A state means nothing to Home Assistant before it knows the entity.
             due = [*self._home.announce(devices.values()), *self._home.states(items, devices)]
             for topic, payload in due:
@@ -81,7 +96,8 @@ class Outputs:
         with ExitStack() as opened:
             if self._listen is not None:
                 self._endpoint = opened.enter_context(Endpoint(*self._listen))
-            opened.enter_context(self.link)
+            if self.link is not None:
+                opened.enter_context(self.link)
             self._open = opened.pop_all()
         return self
 

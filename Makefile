@@ -21,7 +21,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full
-.PHONY: bench bench-rp2040 bench-xtensa clean
+.PHONY: collect-long bench bench-rp2040 bench-xtensa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,10 @@ powercut: $(DEMO_VENV)  ## Cut the power at every write of the outbox's life, an
 powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
 	$(BIN)/python tests/powercut/run.py 160
 	$(BIN)/micropython tests/powercut/sleep_lives.py 400
+
+collect-long: $(DEMO_VENV)  ## Record 30 minutes of 6 channels at 104 Hz from the emulated IMU, with stalls
+	@$(BIN)/onebyte build firmware --board pico_ppp
+	$(BIN)/python tests/collect/long.py 30
 
 bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain MicroPython
 	@$(MAKE) --no-print-directory natmod

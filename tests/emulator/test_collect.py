@@ -1,4 +1,4 @@
-"""The recorder in the image: the emulated IMU's samples over USB and on flash, in emulated time."""
+"""The recorder in the image: the emulated IMU's samples over USB and on flash."""
 
 import json
 from collections.abc import Iterator
@@ -62,8 +62,7 @@ class Stream:
 
     def __init__(self, machine: Machine, code: str) -> None:
         self.machine, self.splitter, self.assembler = machine, Splitter(), Assembler()
-        machine._run(b"\r\x03\x01", b"raw REPL; CTRL-B to exit\r\n>", 20.0)
-        machine._run(code.encode() + b"\x04", b"OK", 20.0)
+        machine.start(code)
 
     def run_ms(self, duration_ms: float) -> None:
         self._take(self.machine.run_ms(duration_ms).encode())

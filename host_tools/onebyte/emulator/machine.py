@@ -127,6 +127,11 @@ class Machine:
             raise DeviceError(error.decode(errors="replace").replace("\r\n", "\n").strip())
         return printed.decode(errors="replace").replace("\r\n", "\n")
 
+    def start(self, code: str) -> None:
+        """Let code begin on the device; it goes on while emulated time runs."""
+        self._run(b"\r" + _CTRL_C + _CTRL_A, _RAW_REPL, _BOOT_S)
+        self._run(code.encode() + _CTRL_D, b"OK", _EXEC_S)
+
     def exec_file(self, path: Path, timeout_s: float = _EXEC_S) -> str:
         """Run a script of the PC on the device; see `exec`."""
         return self.exec(path.read_text(encoding="utf-8"), timeout_s)

@@ -20,7 +20,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
-.PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full
+.PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full planted
 .PHONY: collect-long bench bench-rp2040 bench-xtensa clean
 
 help:  ## List the targets
@@ -98,13 +98,19 @@ fuzz: $(DEV_VENV)  ## Feed damaged models to the C check, damaged updates and me
 fuzz-long:  ## The same for 20 million models and a million inputs of each reader: about an hour
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000 FUZZ_READERS=1000000 FUZZ_READERS_UNIX=20000
 
-powercut: $(DEMO_VENV)  ## Cut the power at every write of the outbox's life, and between deep sleeps
+powercut: $(DEMO_VENV)  ## Cut the power at every write: outbox, deep sleeps, every step of an update
 	$(BIN)/python tests/powercut/run.py
 	$(BIN)/micropython tests/powercut/sleep_lives.py 20
+	$(BIN)/micropython -X heapsize=128m tests/powercut/ota_cuts.py long
 
-powercut-full: $(DEMO_VENV)  ## The same over ten times as many lives
+powercut-full: $(DEMO_VENV)  ## The same over more lives, every recovery cut again, and in the emulated board
 	$(BIN)/python tests/powercut/run.py 160
 	$(BIN)/micropython tests/powercut/sleep_lives.py 400
+	$(BIN)/micropython -X heapsize=128m tests/powercut/ota_cuts.py full
+	$(BIN)/python tests/powercut/emulated_cuts.py 300
+
+planted: $(DEMO_VENV)  ## Plant bugs into the updates; the power cuts have to find each
+	@$(BIN)/python tests/powercut/planted_ota.py
 
 collect-long: $(DEMO_VENV)  ## Record 30 minutes of 6 channels at 104 Hz from the emulated IMU, with stalls
 	@$(BIN)/onebyte build firmware --board pico_ppp

@@ -38,9 +38,9 @@ BUGS = (
     Bug(
         "the state names a slot before its files are there",
         "ota/job.py",
-        "        yield from self._do(install)\n",
+        "        del content, found, beside\n",
         "        standing.event(slots.FETCHED)\n        standing.event(slots.VERIFIED, found)\n"
-        "        yield from self._do(install)\n",
+        "        del content, found, beside\n",
     ),
     Bug(
         "a try is counted after the new slot runs",
@@ -161,8 +161,8 @@ BUGS = (
     Bug(
         "partial files of another release are kept",
         "ota/prepare.py",
-        "    goes_on = downloads.read(MANIFEST) == signed_manifest\n",
-        "    goes_on = downloads.read(MANIFEST) != b''\n",
+        "    goes_on = downloads.digest_of(MANIFEST) == digest\n",
+        "    goes_on = bool(downloads.digest_of(MANIFEST))\n",
         "replaced",
     ),
     Bug(

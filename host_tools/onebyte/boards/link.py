@@ -123,6 +123,8 @@ class Board:
             self.transport.exec_raw_no_follow(code)
             out, error = self.transport.follow(timeout_s or EXEC_S, consumer)
         except TransportError as problem:
+            with contextlib.suppress(UserError):
+                self.transport.serial.write(b"\r\x03")  # what takes too long must not go on
             raise Silent(diagnosis.explain_answer(self.device, str(problem))) from problem
         except (Lost, Silent):
             raise

@@ -1,0 +1,222 @@
+"""The doctor's verdicts, from what boards and nodes say; the emulated board is examined apart."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import assert_refused, onebyte
+
+from formats import errors, messages, update_messages
+from onebyte.boards import doctor
+from onebyte.boards.facts import Facts
+from onebyte.receiver import doctor as node_doctor
+from onebyte.receiver.link import BrokerSettings, Link
+from onebyte.simulation.broker import Broker
+
+MODEL = Path(__file__).parents[2] / "models" / "exercise" / "model.obm"
+DIGEST = hashlib.sha256(MODEL.read_bytes()).hexdigest()
+FACTS = Facts(
+    "micropython", (1, 25, 0), (6, 3), "armv6m", "rp2", "Raspberry Pi Pico", "ab", "pico_ppp", None
+)
+CONFIG = {
+    "source": "sealed 3",
+    "node": "lab/p",
+    "broker": "broker.test",
+    "port": 8883,
+    "tls": True,
+    "sensor": "mpu6050",
+    "console": "open",
+    "watchdog_ms": 8000,
+}
+GOOD: dict[str, dict[str, Any]] = {
+    "files": {
+        **{"free": 900_000, "total": 10**6, "block": 4096},
+        **{"problem": "", "error": "", "leftover": []},
+    },
+    "config": CONFIG,
+    "power": {"cause": "power_on", "early_ends": 0, "supply_mv": 4200},
+    "kernels": {"name": "obkernels", "version": 1, "told": []},
+    "updates": {
+        **{"frozen": True, "vendor": 1, "class": 2, "verifier": "native", "active": 1},
+        **{"pending": 0, "tries_left": 0, "installed_seq": 5, "pending_seq": 0},
+        **{"last_bad_seq": 0, "fail_reason": 0, "root_epoch": 1, "security_floor": 0},
+    },
+    "board": {"made": True, "network": "ppp"},
+    "model": {
+        **{"bytes": 14484, "sha256": DIGEST, "name": "exercise 1", "proven": True},
+        **{"heap_free": 120_000, "heap": 200_000},
+    },
+    "sensor": {
+        **{"rows": 75, "error": "", "std": [2.5, 3.0], "mean": [0, 0], "ms": 1500},
+        "rate_mhz": 50000,
+    },
+    "network": {"up": True, "ms": 900, "error": ""},
+    "dns": {"address": "10.0.0.1"},
+    "clock": {"quality": 1, "time_s": 1},
+    "broker": {"ms": 300},
+}
+
+
+def judged(**changes: Any) -> dict[str, doctor.Check]:
+    """Return the checks by name; a change replaces keys of what one probe said."""
+    said = {name: {**values, **changes.get(name, {})} for name, values in GOOD.items()}
+    said = {
+        name: changes[name] if "only" in changes.get(name, {}) else said[name] for name in said
+    }
+    return {check.name: check for check in doctor.judge(FACTS, said)}
+
+
+def test_good_board_has_nothing_to_do() -> None:
+    checks = judged()
+    assert {check.verdict for check in checks.values()} == {doctor.OK}
+    assert not any(check.remedy for check in checks.values())
+    names = (
+        "image mpy kernels model heap filesystem configuration sensor network DNS clock updates"
+    )
+    assert {*names.split(), "broker, TLS", "watchdog", "start"} == set(checks)
+    assert "the repository's exercise" in checks["model"].detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "verdict", "words"),
+    [
+        ({"files": {"free": 20_000}}, "filesystem", "fail", "nearly full"),
+        ({"files": {"free": 80_000}}, "filesystem", "warn", "78 of"),
+        ({"files": {"problem": "not blank"}}, "filesystem", "fail", "not mounted: not blank"),
+        ({"files": {"error": "EIO"}}, "filesystem", "fail", "EIO"),
+        ({"config": {"error": "CONFIG_MISSING(80)"}}, "configuration", "fail", "MISSING"),
+        ({"config": {"watchdog_ms": 0}}, "watchdog", "warn", "off"),
+        ({"power": {"early_ends": 3}}, "start", "warn", "3 starts in a row ended early"),
+        ({"power": {"cause": "watchdog"}}, "start", "warn", "watchdog"),
+        ({"kernels": {"name": "obtwin"}}, "kernels", "warn", "slow twin"),
+        ({"kernels": {"version": 9}}, "kernels", "fail", "version 9"),
+        ({"kernels": {"error": "KERNEL_VERSION"}}, "kernels", "fail", "KERNEL"),
+        ({"kernels": {"told": ["is for x64"]}}, "mpy", "warn", "is for x64"),
+        ({"updates": {"verifier": ""}}, "updates", "fail", "nothing can verify"),
+        ({"updates": {"pending": 2, "pending_seq": 6}}, "updates", "warn", "6 on trial"),
+        (
+            {"updates": {"last_bad_seq": 9, "fail_reason": errors.TRIAL_MODEL}},
+            *("updates", "warn", "9 failed: TRIAL_MODEL"),
+        ),
+        ({"board": {"made": False, "error": "no such pin"}}, "board", "fail", "no such pin"),
+        ({"model": {"error": "CRC(5)"}}, "model", "fail", "CRC"),
+        ({"model": {"proven": False}}, "model", "unknown", "not proven"),
+        ({"model": {"heap_free": 20_000}}, "heap", "warn", "19 of 195"),
+        ({"model": {"heap_free": 9_000}}, "heap", "fail", "8 of 195"),
+        ({"sensor": {"error": "WHO_AM_I is 0x00"}}, "sensor", "fail", "WHO_AM_I"),
+        ({"sensor": {"rows": 20}}, "sensor", "fail", "75 expected"),
+        ({"sensor": {"std": [0, 3.0]}}, "sensor", "warn", "deviates by 0, 3"),
+        ({"network": {"up": False, "error": "no answer"}}, "network", "fail", "PPP: no answer"),
+        ({"dns": {"error": "-2"}}, "DNS", "fail", "broker.test: -2"),
+        ({"clock": {"quality": 0}}, "clock", "warn", "TLS"),
+        (
+            {"broker": {"error": "TLS_CERTIFICATE(107)", "code": 107}},
+            *("broker, TLS", "fail", "broker.test:8883: TLS_CERTIFICATE"),
+        ),
+        ({"broker": {"error": "ECONNREFUSED", "code": 0}}, "broker, TLS", "fail", "REFUSED"),
+        ({"sensor": {"broken": "MemoryError"}}, "sensor", "unknown", "MemoryError"),
+    ],
+)
+def test_each_fault_has_its_verdict_and_a_remedy(
+    changes: dict[str, Any], name: str, verdict: str, words: str
+) -> None:
+    checks = judged(**changes)
+    assert checks[name].verdict == verdict and words in checks[name].detail, checks[name]
+    assert checks[name].remedy or verdict == doctor.UNKNOWN
+    others = {one.name for one in checks.values() if one.verdict == doctor.FAIL}
+    assert others <= {name}
+
+
+def test_console_board_has_no_network_to_fail() -> None:
+    none = {"only": True, "none": True}
+    checks = judged(network=none, dns=none, broker=none, board={"network": ""})
+    assert checks["network"].verdict == doctor.OK and "DNS" not in checks
+    checks = judged(network=none, dns=none, broker=none)
+    assert {checks[name].verdict for name in ("DNS", "broker")} == {doctor.UNKNOWN}
+
+
+def test_another_model_than_wanted(tmp_path: Path) -> None:
+    other = tmp_path / "other.obm"
+    other.write_bytes(b"other")
+    for path, verdict in ((MODEL, doctor.OK), (other, doctor.FAIL)):
+        found = doctor.judge(FACTS, GOOD, path)[-1]
+        assert (found.name, found.verdict) == ("model file", verdict)
+
+
+STATUS = dict.fromkeys(messages.STATUS_KEYS, 0) | {"epoch": 3, "heap_free": 90_000, "windows": 100}
+META = {
+    **{"encoding": "A", "labels": ["a", "b"], "model": DIGEST[:16]},
+    **{"name": "exercise 1", "window_ms": 2000, "hop_ms": 1000},
+}
+REPORT = {key: 0 for key in update_messages.REPORT_KEYS} | {"root": 1, "record": 1}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    text = {"phase": "idle", "slot": "a", "seq": 5}
+    return {**REPORT, **text, **changes}
+
+
+def node_lines(status: dict[str, Any] | None = None, **heard: Any) -> dict[str, Any]:
+    whole = {"online": True, **STATUS, **(status or {})}
+    found = node_doctor.judge(node_doctor.Heard(whole, META, report(), **heard))
+    return {name: (verdict, detail, remedy) for name, verdict, detail, remedy in found}
+
+
+def test_node_in_the_field_that_is_well() -> None:
+    lines = node_lines({"reset": "power_on", "wakes": 4, "supply_mv": 3900, "flash_held": 0})
+    assert {verdict for verdict, *_ in lines.values()} == {"ok"}, lines
+    assert "exercise 1" in lines["model"][1] and "release 0" in lines["updates"][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "verdict"),
+    [
+        ({"heap_free": 5000}, "heap", "fail"),
+        ({"heap_free": 20000}, "heap", "warn"),
+        ({"faults": 100}, "sensor", "fail"),
+        ({"faults": 10}, "sensor", "warn"),
+        ({"dropped": 1}, "delivery", "warn"),
+        ({"flash_errors": 1}, "filesystem", "fail"),
+        ({"reset": "watchdog"}, "start", "warn"),
+        ({"reset": "brownout"}, "start", "warn"),
+        ({"supply_mv": 2900, "flash_held": 1}, "supply", "warn"),
+        ({"online": False}, "status", "warn"),
+    ],
+)
+def test_node_in_the_field_that_is_not(status: dict[str, Any], name: str, verdict: str) -> None:
+    line = node_lines(status)[name]
+    assert line[0] == verdict and line[2]
+
+
+def test_node_over_a_broker_in_json_and_as_a_page(tmp_path: Path) -> None:
+    with Broker() as broker, Link(BrokerSettings("127.0.0.1", broker.port), []) as link:
+        where = ("doctor", "--broker", f"127.0.0.1:{broker.port}", "--tenant", "lab")
+        got = onebyte(*where, "--device", "nobody", "--timeout", 0.3)
+        assert_refused(got, "nothing of lab/nobody")
+        told = [
+            ("ob/lab/p/s", messages.pack_status({**STATUS, "faults": 100})),
+            ("ob/lab/p/meta", messages.pack_meta(META)),
+            ("ob/lab/p/u", update_messages.pack_report(report())),
+        ]
+        link.deliver(told, 10)
+        where = (*where, "--device", "p")
+        code, out, err = onebyte(*where, "--json", "--model", MODEL)
+        assert (code, err) == (1, "")
+        page = json.loads(out)
+        verdicts = {check["name"]: check["verdict"] for check in page["checks"]}
+        assert page["where"] == "lab/p"
+        assert (verdicts["sensor"], verdicts["heap"], verdicts["model file"]) == (
+            "fail",
+            "ok",
+            "ok",
+        )
+        link.deliver([("ob/lab/p/s", messages.pack_status(STATUS))], 10)
+        other = tmp_path / "x.obm"
+        other.write_bytes(b"x")
+        code, out, _ = onebyte(*where, "--model", other)
+        assert code == 1 and "another than" in out and "-> `onebyte publish`" in out
+        assert onebyte(*where)[0] == 0
+    got = onebyte("doctor", "--broker", "127.0.0.1", "--port", "/dev/x")
+    assert_refused(got, "--broker needs --tenant and --device, and no --port")

@@ -76,6 +76,7 @@ class Files:
     mkdir = staticmethod(os.mkdir)
     rmdir = staticmethod(os.rmdir)
     stat = staticmethod(os.stat)
+    statvfs = staticmethod(os.statvfs)
 
 
 class FileStore:

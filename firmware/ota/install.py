@@ -9,9 +9,9 @@ import hashlib
 from formats import errors, manifest, objects
 from formats.errors import OnebyteError
 from ota import prepare, slot_changes
-from ota.downloads import BLOCK_BYTES, Downloads, append, length, remove
+from ota.downloads import BLOCK_BYTES, MANIFEST, Downloads, append, length, remove
 from ota.store import make_folders
-from ota.unpack import unpack_into
+from ota.unpack import Room, unpack_into
 
 _STEP_BLOCKS = 4  # read and hashed in a step
 
@@ -43,12 +43,14 @@ class Install:
         self._store = store
         self._slot = slot
         self._signed = signed_manifest
+        self._digest = hashlib.sha256(signed_manifest).digest()
         self._found = found
         self._active = active
         self.firmware = None
         self._downloads = Downloads(store)
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
         self._is_whole = bytearray(len(found.files))
+        self._room = Room(any([entry[1] != manifest.PLAIN for entry in found.files]))
         self._work = None
         self._request = None
         self._target = None
@@ -106,7 +108,10 @@ class Install:
             work.close()
 
     def _install(self):
-        yield from prepare.prepare(self._store, self._slot, self._found, self._signed)
+        yield from prepare.prepare(
+            self._store, self._slot, self._found, self._signed, self._digest
+        )
+        self._signed = b""  # it is in `dl` now, and its 4 kB are needed for the files
         for i, entry in enumerate(self._found.files):
             if not self._is_whole[i]:
                 before = self.done_bytes
@@ -118,9 +123,12 @@ class Install:
                 self.done_bytes = before
             self.done_bytes += entry[3]
         # Only here could the slot be taken for whole, and only if every hash is right.
-        path = self._store.manifest_path(self._slot)
-        with self._files.open(path, "wb") as file:
-            file.write(self._signed)
+        content = self._downloads.read(MANIFEST)
+        if hashlib.sha256(content).digest() != self._digest:
+            raise OnebyteError(errors.UPDATE_HASH, "manifest")
+        with self._files.open(self._store.manifest_path(self._slot), "wb") as file:
+            file.write(content)
+        del content
         yield
 
     def _install_file(self, i: int, entry):
@@ -151,11 +159,11 @@ class Install:
 
     def _find_copy(self, size: int, digest) -> str:
         """Return where the other slot has the same file, empty when it has not."""
-        for entry in self._active.files if self._active else ():
-            if entry[2] == size and entry[5] == digest and entry[0] != manifest.FIRMWARE:
-                folder = self._store.slot_path(slot_changes.other(self._slot))
-                return "%s/%s" % (folder, manifest.path(entry[0], entry[4]))
-        return ""
+        entry = self._active.files.find(digest) if self._active else None
+        if entry is None or entry[0] == manifest.FIRMWARE or entry[2] != size:
+            return ""
+        folder = self._store.slot_path(slot_changes.other(self._slot))
+        return "%s/%s" % (folder, manifest.path(entry[0], entry[4]))
 
     def _copy(self, source: str, path: str, digest):
         """Copy a file of the other slot; False when that is not as it should be any more."""
@@ -195,11 +203,13 @@ class Install:
         remove(self._files, path)
         try:
             with self._files.open(packed, "rb") as source, self._files.open(path, "wb") as target:
-                yield from unpack_into(source, target, size)
+                yield from unpack_into(source, target, size, self._room)
         except OnebyteError:
             remove(self._files, path)
             remove(self._files, packed)
             raise
+        yield
+        self._room.take()
 
     def _is_right(self, path: str, digest):
         """Read a file back and return whether its hash is right."""

@@ -1,5 +1,6 @@
 """One attempt at the wanted release: root documents, manifest, files, check, and it is armed."""
 
+import gc
 import hashlib
 from binascii import unhexlify
 
@@ -26,34 +27,33 @@ class Job:
     Args:
         standing: Standing.
         want: as `update_messages.parse_want` returns it.
+        make_install: Install, or what has its interface.
 
     Attributes:
         is_final: another attempt would end in the same way.
-        found: `Manifest` of the release once it is accepted.
-        done_bytes, total_bytes: of its files.
+        found: `Manifest` of the release once it is armed.
+        total_bytes: of all of its files, 0 before they are known.
     """
 
-    def __init__(self, standing, want):
+    def __init__(self, standing, want, make_install=Install):
         self.is_final = False
         self.found = None
         self._standing = standing
         self._want = want
+        self._make_install = make_install
+        self._digest = unhexlify(want["manifest"])
         self._downloads = downloads.Downloads(standing.store)
         self._task = None
         self._install = None
+        self.total_bytes = 0
         self._verdicts: dict = {}
         self._has_verified = False
         self._work = self._run()
 
     @property
     def done_bytes(self) -> int:
-        """Bytes of the files that are there."""
-        return self._install.done_bytes if self._install else 0
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of all files, 0 before they are known."""
-        return self._install.total_bytes if self._install else 0
+        """Bytes of its files that are there."""
+        return self._install.done_bytes if self._install else self.total_bytes
 
     def is_for(self, want) -> bool:
         """Return whether another want asks for the same release."""
@@ -92,24 +92,37 @@ class Job:
         want, standing = self._want, self._standing
         while want["root"] > standing.root.epoch:
             yield from self._take_root(standing.root.epoch + 1)
-        content = yield from self._take_manifest()
-        found = self.found = yield from self._judge(self._open_manifest, content)
-        if not self._goes_on() and standing.event(slots.OFFER, want["seq"]) != slots.DOWNLOAD:
-            self.is_final = True
-            raise OnebyteError(errors.UPDATE_SEQ)
-        yield
-        source = standing.source_of_copies()
-        install = Install(standing.store, standing.target, content, found, source)
-        install.firmware = standing.platform.firmware
-        self._install = install
-        yield from self._do(install)
+        yield from self._fill()
+        # The slot is read back with nothing else of the release in RAM.
+        gc.collect()
         standing.event(slots.FETCHED)
-        yield from self._check(content)
+        found = self.found = yield from self._check()
         if standing.event(slots.VERIFIED, found) != slots.RESTART:
             self.is_final = True
             raise OnebyteError(errors.UPDATE_SEQ)
         if has_firmware(found):
             standing.platform.firmware.arm(found)
+
+    def _fill(self):
+        """Accept the manifest and bring its files into the slot."""
+        standing = self._standing
+        content = yield from self._take_manifest()
+        found = yield from self._judge(self._open_manifest, content)
+        if not self._goes_on() and standing.event(slots.OFFER, found.manifest_seq) != (
+            slots.DOWNLOAD
+        ):
+            self.is_final = True
+            raise OnebyteError(errors.UPDATE_SEQ)
+        gc.collect()
+        yield
+        beside = standing.source_of_copies()
+        self._install = self._make_install(standing.store, standing.target, content, found, beside)
+        # A frame keeps what it names, and what it named, from the collector.
+        del content, found, beside
+        self._install.firmware = standing.platform.firmware
+        self.total_bytes = self._install.total_bytes
+        yield from self._do(self._install)
+        self._install = None
 
     def _goes_on(self) -> bool:
         """Return whether an attempt before this one has begun the same download."""
@@ -141,12 +154,11 @@ class Job:
 
     def _take_manifest(self):
         want = self._want
-        digest = unhexlify(want["manifest"])
-        if self._downloads.digest_of(downloads.MANIFEST) == digest:
+        if self._downloads.digest_of(downloads.MANIFEST) == self._digest:
             return self._downloads.read(downloads.MANIFEST)
         yield from self._fetch_small(want["manifest"], want["bytes"])
         content = self._downloads.read(want["manifest"])
-        if hashlib.sha256(content).digest() != digest:
+        if hashlib.sha256(content).digest() != self._digest:
             self._downloads.remove(want["manifest"])
             raise OnebyteError(errors.UPDATE_HASH, "manifest")
         return content
@@ -194,7 +206,7 @@ class Job:
             self._verdicts[name] = self._standing.verify(public_key, signature, message)
         return self._verdicts[name]
 
-    def _check(self, content):
+    def _check(self):
         """Read the whole slot back, as a boot does; what is armed is what was accepted."""
         standing = self._standing
         path = standing.store.slot_path(standing.target)
@@ -203,8 +215,11 @@ class Job:
         )
         while not check.step():
             yield
-        if check.manifest is not None and check.content == content:
-            return
+        reason = check.reason
+        if not reason and hashlib.sha256(check.content).digest() != self._digest:
+            reason = errors.UPDATE_HASH
+        if not reason:
+            return check.manifest
         standing.event(slots.VERIFY_FAILED)
         self._downloads.clear()
-        raise OnebyteError(check.reason or errors.UPDATE_HASH, check.detail)
+        raise OnebyteError(reason, check.detail)

@@ -56,7 +56,7 @@ def blocks(n_bytes: int, block_bytes: int) -> int:
     return -(-n_bytes // block_bytes)
 
 
-def prepare(store, slot: int, found, signed_manifest):
+def prepare(store, slot: int, found, signed_manifest, digest):
     """Empty a slot of what the release does not list; a piece each time the generator is asked.
 
     From its end on, a partial file in the slot or in `dl` is one of this release, and a listed one
@@ -66,7 +66,8 @@ def prepare(store, slot: int, found, signed_manifest):
         store: Store.
         slot: the slot.
         found: the release's `Manifest`.
-        signed_manifest: its file.
+        signed_manifest: its file; not needed any more once it is in `dl`.
+        digest: SHA-256 of that.
 
     Yields:
         None.
@@ -76,7 +77,7 @@ def prepare(store, slot: int, found, signed_manifest):
         OSError: the flash failed.
     """
     downloads = Downloads(store)
-    goes_on = downloads.read(MANIFEST) == signed_manifest
+    goes_on = downloads.digest_of(MANIFEST) == digest
     if not goes_on:
         check_space(store, store.slot_path(slot), found)
         yield
@@ -101,20 +102,31 @@ def prepare(store, slot: int, found, signed_manifest):
 
 def _empty(files, path: str, found, keeps_partial: bool):
     """Remove the files and folders that the release does not list, and partial ones of others."""
-    sizes = {}
-    for kind, _, size, _, name, _ in found.files:
-        sizes["%s/%s" % (path, manifest.path(kind, name))] = size
-    folders = set([name.rsplit("/", 1)[0] for name in sizes])
     for name, kind in list(slot_files(files, path)):
-        if kind and name in folders:
-            continue
+        inner = name[len(path) + 1 :]
         if kind:
-            files.rmdir(name)
-        elif name in sizes and _may_stay(length(files, name), sizes[name], keeps_partial):
-            continue
-        else:
+            if not has_folder(found, inner):
+                files.rmdir(name)
+        elif not _may_stay(length(files, name), size_of(found, inner), keeps_partial):
             files.remove(name)
         yield
+
+
+def size_of(found, path: str) -> int:
+    """Return the size of a file by its path in the slot, -1 when the release has none there."""
+    _, _, name = path.partition("/")
+    for entry in found.files:
+        if entry[4] == name and manifest.path(entry[0], name) == path:
+            return entry[2]
+    return -1
+
+
+def has_folder(found, name: str) -> bool:
+    """Return whether the release has files of the type that this folder is called after."""
+    if name not in manifest.TYPES:
+        return False
+    kind = manifest.TYPES.index(name) + 1
+    return kind != manifest.FIRMWARE and bool(found.types_mask() >> kind & 1)
 
 
 def _may_stay(n_bytes: int, size: int, keeps_partial: bool) -> bool:

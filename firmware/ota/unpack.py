@@ -1,5 +1,7 @@
 """Unpacking a file, a bounded piece a step: raw deflate with a window of 4096 bytes."""
 
+import gc
+
 import deflate
 
 from formats import errors
@@ -7,15 +9,43 @@ from formats.errors import OnebyteError
 from ota.downloads import BLOCK_BYTES
 
 _WINDOW_BITS = 12
+_ROOM_BYTES = 5632  # the window, and what else `deflate` keeps
 
 
-def unpack_into(source, target, n_bytes: int):
+class Room:
+    """Keeps a piece of the heap that is large enough for unpacking.
+
+    A heap in use for weeks has many small gaps, and the window must not need luck.
+
+    Args:
+        is_needed: whether there is anything to unpack.
+    """
+
+    def __init__(self, is_needed: bool):
+        self._is_needed = is_needed
+        self._kept = None
+        self.take()
+
+    def take(self) -> None:
+        """Keep it, from now on."""
+        if self._is_needed:
+            gc.collect()  # what was unpacked before
+            self._kept = bytearray(_ROOM_BYTES)
+
+    def give(self) -> None:
+        """Leave it to whoever allocates next."""
+        self._kept = None
+        gc.collect()
+
+
+def unpack_into(source, target, n_bytes: int, room):
     """Unpack one file into another, a piece each time that the generator is asked.
 
     Args:
         source: Open file with the packed form.
         target: Open file to write to.
         n_bytes: The signed size; not one byte more is written.
+        room: `Room`.
 
     Yields:
         None.
@@ -24,6 +54,7 @@ def unpack_into(source, target, n_bytes: int):
         OnebyteError: UPDATE_DEFLATE: it is no deflate, or unpacks to another size.
     """
     stream = deflate.DeflateIO(source, deflate.RAW, _WINDOW_BITS)
+    room.give()
     left = n_bytes
     while left:
         content = _read(stream, min(BLOCK_BYTES, left))

@@ -35,6 +35,46 @@ _OFFLINE = 1  # flag: may confirm without the server
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_."
 
 
+class FileTable:
+    """The files of a manifest, each taken out of its bytes when it is asked for.
+
+    As tuples they would take 7 kB of a node's RAM, and leave more than that in pieces.
+    """
+
+    def __init__(self, buf) -> None:
+        self._buf = bytes(buf)
+
+    def __len__(self) -> int:
+        return self._buf[5]
+
+    def __getitem__(self, i: int) -> tuple:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        return _file(self._buf, HEADER_BYTES + FILE_BYTES * i)
+
+    def __iter__(self):
+        for i in range(len(self)):
+            yield self[i]
+
+    def __eq__(self, other) -> bool:
+        return list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self._buf)
+
+    def find(self, digest):
+        """Return the first file with this SHA-256, None without one."""
+        at = HEADER_BYTES
+        while True:
+            at = self._buf.find(digest, at)
+            if at < 0:
+                return None
+            i, rest = divmod(at - HEADER_BYTES, FILE_BYTES)
+            if rest == FILE_BYTES - HASH_BYTES:
+                return self[i]
+            at += 1
+
+
 class Manifest:
     """A valid manifest.
 
@@ -55,7 +95,8 @@ class Manifest:
         latency_budget_us: Longest time from window to decision, 0 for any.
         tenant: Whose nodes it is for, "" for every tenant.
         golden_hash: SHA-256 over the golden vectors of the models, zeros without a model.
-        files: List of (type, codec, size, stored size, name, SHA-256), ascending by type and name.
+        files: FileTable of (type, codec, size, stored size, name, SHA-256), ascending by type and
+            name.
     """
 
     def __init__(self, buf) -> None:
@@ -77,7 +118,7 @@ class Manifest:
         self.latency_budget_us = u32(buf, 56)
         self.tenant = _text(buf, 64, TENANT_BYTES)
         self.golden_hash = bytes(buf[96:128])
-        self.files = [_file(buf, HEADER_BYTES + FILE_BYTES * i) for i in range(buf[5])]
+        self.files = FileTable(buf)
 
     def size_of(self, is_firmware: bool) -> int:
         """Return how many bytes its files take once they are unpacked.
@@ -198,7 +239,7 @@ def _check_name(buf, at):
             raise OnebyteError(errors.MANIFEST_NAME)
 
 
-def _file(buf, at):
+def _file(buf, at) -> tuple:
     name = _text(buf, at + 12, NAME_BYTES)
     digest = bytes(buf[at + 36 : at + FILE_BYTES])
     return buf[at], buf[at + 1], u32(buf, at + 4), u32(buf, at + 8), name, digest

@@ -9,6 +9,7 @@ import slot_files
 import vfs
 from nor_flash import NorFlash
 from scripted_source import ScriptedSource
+from update_want import want_of
 
 from formats import objects, slot_state, update_messages
 from ota import loader
@@ -55,14 +56,6 @@ def limits(**changes):
     for name, value in values.items():
         setattr(found, name, value)
     return found
-
-
-def want_of(release, **changes):
-    """Return the message that wants a release."""
-    want = {"seq": release.seq, "manifest": release.id, "bytes": len(release.content)}
-    want.update({"root": 1, "url": ""})
-    want.update(changes)
-    return update_messages.pack_want(want)
 
 
 class World:

@@ -1,0 +1,37 @@
+"""The free heap that an update needs on the board: the real image, real signatures, its flash."""
+
+import re
+from pathlib import Path
+
+import custom_release
+import ed25519_signer
+import ota_releases
+from update_want import want_of
+
+from onebyte.crossbuild import firmware
+from onebyte.emulator import littlefs
+from onebyte.emulator.machine import Machine
+
+FAKES = Path(__file__).resolve().parents[1] / "fakes"
+PRODUCT = b'{"vendor":7,"product_class":3,"hardware":2,"firmware":4}'
+LIMIT_BYTES = 24576
+RUN_S = 600.0
+
+
+def test_a_release_of_64_kb_needs_little_free_heap(pico_ppp: firmware.Firmware) -> None:
+    release = custom_release.CustomRelease(custom_release.large_files(), ed25519_signer)
+    assert sum(map(len, release.contents.values())) == custom_release.LARGE_BYTES
+    files = {f"o/{name}": content for name, content in release.objects.items()}
+    files["id/product.json"] = PRODUCT
+    files["id/root"] = ota_releases.root_file(ed25519_signer, 1)
+    files["install_heap.py"] = (FAKES / "install_heap.py").read_bytes()
+    with Machine(pico_ppp.uf2, littlefs.make_image(files), devices=[]) as machine:
+        machine.boot()
+        code = f"import sys\nsys.path.append('/')\nimport install_heap\ninstall_heap.on_board({want_of(release)!r})"
+        said = machine.exec(code, RUN_S)
+    found = re.search(r"^least (\d+)$", said, re.MULTILINE)
+    assert found, said
+    assert "few False" in said, "the limit limits nothing"
+    peak = int(found[1])
+    print(f"install bytes={custom_release.LARGE_BYTES} peak_heap={peak}")
+    assert 0 < peak <= LIMIT_BYTES

@@ -20,7 +20,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
-.PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long powercut powercut-full planted
+.PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long attacks powercut powercut-full planted
 .PHONY: collect-long bench bench-rp2040 bench-xtensa clean
 
 help:  ## List the targets
@@ -98,6 +98,11 @@ fuzz: $(DEV_VENV)  ## Feed damaged models to the C check, damaged updates and me
 fuzz-long:  ## The same for 20 million models and a million inputs of each reader: about an hour
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=20000000 FUZZ_READERS=1000000 FUZZ_READERS_UNIX=20000
 
+attacks: $(DEV_VENV)  ## Let a node bear every attack on its updates; first with one check less at a time
+	@$(MAKE) --no-print-directory natmod
+	@$(BIN)/python tests/attacks/run.py planted=all
+	@$(BIN)/python tests/attacks/run.py
+
 powercut: $(DEMO_VENV)  ## Cut the power at every write: outbox, deep sleeps, every step of an update
 	$(BIN)/python tests/powercut/run.py
 	$(BIN)/micropython tests/powercut/sleep_lives.py 20
@@ -122,6 +127,9 @@ bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain
 
 bench-rp2040: $(DEV_VENV)  ## Count the cycles of the node's work on an emulated RP2040 and compare with the baseline
 	$(BIN)/python tests/bench/rp2040/cycles.py
+
+bench-deploy: $(DEV_VENV)  ## Time `onebyte deploy` and mpremote with the same files on the emulated Pico
+	$(BIN)/python tests/bench/rp2040/deploy.py
 
 bench-xtensa: $(DEV_VENV)  ## Count the instructions of the ESP32-S3's code under QEMU and compare with the baseline
 	@$(BIN)/python tests/bench/xtensa/instructions.py

@@ -13,20 +13,30 @@ _FOLDERS += ["tests/attacks"]
 sys.path[:] = [ROOT + "/" + name for name in _FOLDERS] + [".frozen"]
 
 # ruff: noqa: E402 - the imports need the path
+import planted
+import rows_around
 import rows_bytes
 import rows_documents
 import rows_roots
 import rows_trial
 from lab import Judge, Lab
 
+ROWS = rows_documents.ROWS + rows_bytes.ROWS + rows_roots.ROWS
+ROWS += rows_trial.ROWS + rows_around.ROWS
+
 
 def main(folder, arguments):
     """Run the rows; return the exit status."""
-    judge = Judge()
+    is_planted = "planted" in arguments
+    judge = Judge(0 if is_planted else 8)
     lab = Lab(folder, judge)
-    rows = rows_documents.ROWS + rows_bytes.ROWS + rows_roots.ROWS + rows_trial.ROWS
-    for row in rows:
-        if arguments.get("only", row.__name__) != row.__name__:
+    wanted = [arguments["only"]] if "only" in arguments else [row.__name__ for row in ROWS]
+    if is_planted:
+        take_away, wanted = planted.PLANTED[arguments["planted"]]
+        lab.prepare()
+        take_away(lab)
+    for row in ROWS:
+        if row.__name__ not in wanted:
             continue
         began = time.ticks_ms()
         before = judge.cases

@@ -271,6 +271,11 @@ class Lab:
             world.start()
         return world
 
+    def prepare(self):
+        """Bring nodes into every known state, before anything is taken away from them."""
+        for base in ("idle", "armed", "trial", "reverted", "confirmed", "recovery", "rotated"):
+            self.world(base)
+
     def _put(self, world):
         store = world.store = Store(vfs.VfsLfs2(world.flash))
         slot_files.put(store, SLOT_A, self.releases[INSTALLED])

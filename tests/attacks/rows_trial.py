@@ -98,7 +98,7 @@ def malformed_model(lab):
     for name in names_in(lab.folder + "/models"):
         model = read("%s/models/%s" % (lab.folder, name))
         n_cases += _try_model(lab, "malformed model into C", name, model)
-    assert n_cases > 50
+    assert n_cases > 30
 
 
 def bad_model(lab):
@@ -113,7 +113,9 @@ def bad_model(lab):
         vector[1] = (vector[1] + 1 + random.below(200)) & 0xFF
         fields["golden_vectors"] = [tuple(one) for one in vectors]
         model = sample_model.model_pack.pack(fields)
-        assert model_reason(model) == errors.GOLDEN_MISMATCH, i
+        found = model_reason(model)
+        reasons = found, errors.GOLDEN_MISMATCH
+        lab.judge.note("signed but bad model", "%d, the app" % i, not found, reasons)
         _try_model(lab, "signed but bad model", "%d" % i, model)
 
 

@@ -30,6 +30,7 @@ class Install:
 
     Attributes:
         firmware: what takes a file of type firmware, see `ota.platform_esp32`; None: nothing does.
+        room: `unpack.Room` for packed files; None: one is made when it is needed.
         is_done: every file and the manifest are in the slot, each hash was right when read back.
         total_bytes: bytes of all files as they are sent.
         done_bytes: how many of them are there.
@@ -50,7 +51,7 @@ class Install:
         self._downloads = Downloads(store)
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
         self._is_whole = bytearray(len(found.files))
-        self._room = Room(any([entry[1] != manifest.PLAIN for entry in found.files]))
+        self.room = None
         self._work = None
         self._request = None
         self._target = None
@@ -72,7 +73,7 @@ class Install:
                 raise OnebyteError(errors.UPDATE_CHUNK, "%d bytes" % len(piece))
             self._target(piece)
         except Exception:
-            self._forget_work()
+            self.close()
             raise
         self.done_bytes += len(piece)
 
@@ -94,14 +95,11 @@ class Install:
             self._work = None
             self.is_done = True
         except Exception:
-            self._forget_work()
+            self.close()
             raise
 
     def close(self) -> None:
-        """Close what is open."""
-        self._forget_work()
-
-    def _forget_work(self) -> None:
+        """Close what is open; the next step begins anew, from what is on flash."""
         work, self._work = self._work, None
         self._request = self._target = None
         if work is not None:
@@ -140,8 +138,8 @@ class Install:
                 return
             remove(self._files, path)
             yield
-        source = self._find_copy(size, digest)
-        if source and (yield from self._copy(source, path, digest)):
+        beside = self._find_copy(size, digest)
+        if beside and (yield from self._copy(beside, path, digest)):
             return
         packed = self._downloads.path("%d.z" % i)
         if codec == manifest.PLAIN:
@@ -201,15 +199,16 @@ class Install:
 
     def _unpack(self, packed: str, path: str, size: int):
         remove(self._files, path)
+        self.room = self.room or Room()
         try:
             with self._files.open(packed, "rb") as source, self._files.open(path, "wb") as target:
-                yield from unpack_into(source, target, size, self._room)
+                yield from unpack_into(source, target, size, self.room)
         except OnebyteError:
             remove(self._files, path)
             remove(self._files, packed)
             raise
         yield
-        self._room.take()
+        self.room.take()
 
     def _is_right(self, path: str, digest):
         """Read a file back and return whether its hash is right."""
@@ -222,7 +221,7 @@ class Install:
                     break
                 found.update(self._buffer[:n_bytes])
                 n_blocks += 1
-                if n_blocks % _STEP_BLOCKS == 0:
+                if not n_blocks % _STEP_BLOCKS:
                     yield
         yield
         return found.digest() == digest

@@ -12,6 +12,7 @@ from ota.install import Install
 from ota.small_object import SmallObject
 from ota.standing import has_firmware
 from ota.store import make_folders
+from ota.unpack import Room
 
 
 class _Again(Exception):
@@ -106,6 +107,7 @@ class Job:
     def _fill(self):
         """Accept the manifest and bring its files into the slot."""
         standing = self._standing
+        room = Room()  # while the heap has a piece of this size
         content = yield from self._take_manifest()
         found = yield from self._judge(self._open_manifest, content)
         if not self._goes_on() and standing.event(slots.OFFER, found.manifest_seq) != (
@@ -117,8 +119,9 @@ class Job:
         yield
         beside = standing.source_of_copies()
         self._install = self._make_install(standing.store, standing.target, content, found, beside)
+        self._install.room = room
         # A frame keeps what it names, and what it named, from the collector.
-        del content, found, beside
+        del content, found, beside, room
         self._install.firmware = standing.platform.firmware
         self.total_bytes = self._install.total_bytes
         yield from self._do(self._install)

@@ -16,21 +16,16 @@ class Room:
     """Keeps a piece of the heap that is large enough for unpacking.
 
     A heap in use for weeks has many small gaps, and the window must not need luck.
-
-    Args:
-        is_needed: whether there is anything to unpack.
     """
 
-    def __init__(self, is_needed: bool):
-        self._is_needed = is_needed
+    def __init__(self):
         self._kept = None
         self.take()
 
     def take(self) -> None:
         """Keep it, from now on."""
-        if self._is_needed:
-            gc.collect()  # what was unpacked before
-            self._kept = bytearray(_ROOM_BYTES)
+        gc.collect()  # what was unpacked before
+        self._kept = bytearray(_ROOM_BYTES)
 
     def give(self) -> None:
         """Leave it to whoever allocates next."""

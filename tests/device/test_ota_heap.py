@@ -10,7 +10,7 @@ import sample_release
 import slot_files
 from update_want import want_of
 
-from formats.slot_state import SLOT_B
+from formats.slot_state import SLOT_A
 from ota.store import Store
 
 # What counts is the board's own figure: tests/emulator/test_ota_heap.py.
@@ -55,7 +55,7 @@ def _measure(folder):
     assert not bench.install(install_heap.LIMIT_BYTES // 2), "the limit limits nothing"
     least = bench.least(MOST_BYTES)
     assert bench.install(least), least
-    path = store.slot_path(SLOT_B)
+    path = store.slot_path(SLOT_A)
     for name, content in release.contents.items():
         with open("%s/%s" % (path, name), "rb") as file:
             assert file.read() == content

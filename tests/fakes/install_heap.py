@@ -2,7 +2,7 @@
 
 import gc
 
-from formats.slot_state import SLOT_B
+from formats.slot_state import SLOT_A
 from ota import loader, updater
 from ota.downloads import entries, is_folder
 
@@ -93,7 +93,7 @@ class Bench:
 
     def _forget(self):
         """Nothing was ever installed."""
-        folder = self._store.slot_path(SLOT_B)
+        folder = self._store.slot_path(SLOT_A)
         for entry in entries(self._store.files, folder):
             path = "%s/%s" % (folder, entry[0])
             if is_folder(entry):

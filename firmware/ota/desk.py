@@ -5,80 +5,37 @@ judged by the same code as a download: signature, class, seq, every hash; then i
 start tries it. docs/SPEC.md: Desk.
 """
 
+import hashlib
 import json
 import select
 import sys
 
 from formats import errors
-from formats.crc import crc32
 from formats.slot_state import NAMES
 from ota import slots
+from ota.cable import TIMEOUT, Cable, CableInstall
 from ota.downloads import Downloads
 from ota.job import Job
 
-PIECE_BYTES = 4096
-_WIRE_BYTES = 4352  # a piece with some bytes escaped; what has more of them comes in two
-_PACKET_BYTES = 64  # of USB: what was sent of a packet arrives as a whole
-_HEADER_BYTES = 16
-_PATIENCE_MS = 10000
-_TRIES = 3
 
-
-class Cable:
-    """Objects over the console, on request.
-
-    A request is a line, `desk get <id> <offset> <bytes>`. The answer has its length and its CRC-32
-    as 8 hex digits each, then a beginning of what was asked for, in which 03h, Ctrl-C, and 1Bh are
-    1Bh 'E' and 1Bh '['. So Ctrl-C always works.
+class Remembered:
+    """Ed25519 for one visit: the slot is read back with the signature that was verified before.
 
     Args:
-        stream: sys.stdin.buffer, or a test's.
-        is_ready: function of milliseconds: whether there is something to read before they are
-            over.
-        window_bytes: how much the console takes without a loss while nobody reads it.
+        verify: checks one signature.
     """
 
-    def __init__(self, stream, is_ready, window_bytes: int = PIECE_BYTES) -> None:
-        self._stream = stream
-        self._is_ready = is_ready
-        self._window_bytes = window_bytes
-        self._buffer = memoryview(bytearray(_WIRE_BYTES))
+    def __init__(self, verify) -> None:
+        self._verify = verify
+        self._verdicts: dict = {}
 
-    def fetch(self, name: str, offset: int, n_bytes: int):
-        """Return a beginning of an object from an offset on, at most PIECE_BYTES.
-
-        Raises:
-            OSError: nobody answers, or what comes is damaged.
-        """
-        for _ in range(_TRIES):
-            print("desk get %s %d %d" % (name, offset, min(n_bytes, self._window_bytes)))
-            header = bytes(self._read(_HEADER_BYTES))
-            try:
-                length, crc = int(header[:8], 16), int(header[8:], 16)
-            except ValueError:
-                length = 0
-            if 0 < length <= _WIRE_BYTES:
-                piece = (
-                    bytes(self._read(length)).replace(b"\x1bE", b"\x03").replace(b"\x1b[", b"\x1b")
-                )
-                if crc32(piece) == crc and len(piece) <= n_bytes:
-                    return piece
-            self._skip()
-        raise OSError(5)  # EIO
-
-    def _read(self, n_bytes: int):
-        done = 0
-        while done < n_bytes:
-            if not self._is_ready(_PATIENCE_MS):
-                raise OSError(110)  # ETIMEDOUT
-            end = min(n_bytes, done + _PACKET_BYTES)
-            done += self._stream.readinto(self._buffer[done:end])
-        return self._buffer[:n_bytes]
-
-    def _skip(self) -> None:
-        """Read what is left of a damaged answer."""
-        while self._is_ready(200):
-            self._stream.readinto(self._buffer[:1])
+    def __call__(self, public_key, signature, message) -> bool:
+        digest = hashlib.sha256(bytes(public_key) + bytes(signature))
+        digest.update(message)
+        name = digest.digest()
+        if name not in self._verdicts:
+            self._verdicts[name] = self._verify(public_key, signature, message)
+        return self._verdicts[name]
 
 
 def open_cable(window_bytes: int) -> Cable:
@@ -119,12 +76,14 @@ def receive(updates, want: dict, window_bytes: int) -> None:
     """
     at = updates.standing
     cable = open_cable(window_bytes)
-    job = Job(at, want)
+    verify, at.verify = at.verify, Remembered(at.verify)
+    job = Job(at, want, lambda *arguments: CableInstall(cable, *arguments))
     try:
         while True:
             request = job.next_request()
             if request is not None:
-                job.put(cable.fetch(*request))
+                for piece in cable.fetch([(request[0], request[2])]):
+                    job.put(piece)
             elif job.step():
                 break
         Downloads(at.store).clear()
@@ -132,11 +91,12 @@ def receive(updates, want: dict, window_bytes: int) -> None:
     except errors.OnebyteError as error:
         print("desk end %d %s" % (error.code, error))
     except OSError as error:
-        if error.errno == 110:  # ETIMEDOUT
+        if error.errno == TIMEOUT:
             updates.platform.restart()
         print("desk end %d flash or cable: %s" % (errors.UPDATE_FLASH, error))
     finally:
         job.close()
+        at.verify = verify
 
 
 def acknowledge(updates, seq: int) -> None:

@@ -26,7 +26,6 @@ Tell = Callable[[str], object]
 # What a console takes while nobody reads it: USB holds the sender back, a UART does not.
 _WINDOW_BYTES = {"rp2": 4096}
 _UART_WINDOW_BYTES = 112
-_WIRE_BYTES = 4352
 _ESCAPES = ((b"\x1b", b"\x1b["), (b"\x03", b"\x1bE"))
 _SILENCE_S = 60.0  # the board unpacks and verifies meanwhile
 _PAUSE_S = 0.2
@@ -84,9 +83,6 @@ class _Desk:
             )
         content = self._objects[name][offset : offset + n_bytes]
         wire = _escaped(content)
-        while len(wire) > _WIRE_BYTES:
-            content = content[: len(content) // 2]
-            wire = _escaped(content)
         header = b"%08x%08x" % (len(wire), zlib.crc32(content))
         self._board.transport.serial.write(header + wire)
         self.sent.objects.add(name)

@@ -16,6 +16,9 @@ __all__ = ["Standing", "make", "read_standing"]
 APP = manifest.TYPES.index("app") + 1
 _CUSTOM = manifest.TYPES.index("custom") + 1
 
+# Over their USB a byte costs less time than the chip needs to unpack one.
+_FAST = ("rp2",)
+
 _OPEN = """
 try:
  from ota import updates
@@ -109,7 +112,7 @@ def make(
     fields |= {"mpy_abi": mpy_abi, "arch": arch}
     entries, stored_by_id = list(kept), {}
     for file in files:
-        entry, stored = packing.stored_form(file, may_deflate=True)
+        entry, stored = packing.stored_form(file, board.facts.platform not in _FAST)
         entries.append(entry)
         stored_by_id[objects.file_id(entry)] = stored
     try:

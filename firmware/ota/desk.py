@@ -121,6 +121,5 @@ def abandon(updates) -> None:
     """End a trial, so that another release can come after the next start."""
     at = updates.standing
     if at.node.phase == slots.TRIAL:
-        at.leave_firmware(at.found)
         at.event(slots.HEALTH_FAILED, errors.TRIAL_SERVER)
     print("desk end 0 %s" % at.node.phase)

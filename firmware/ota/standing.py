@@ -48,6 +48,8 @@ class Standing:
             OSError: the record is not durable, and the node stays where it was.
         """
         node, action = slots.step(self.node, event, detail)
+        if action != slots.IGNORE and self.platform.firmware is not None:
+            self._turn_firmware(event)
         if node.record is not self.node.record:
             self.store.write_state(node.record)
         if node is not self.node:
@@ -66,10 +68,12 @@ class Standing:
             return False
         return _code_of(found) == _code_of(self.found)
 
-    def leave_firmware(self, found) -> None:
-        """Before the record of a revert: the firmware before starts next."""
-        if self.platform.firmware is not None:
-            self.platform.firmware.leave(found)
+    def _turn_firmware(self, event: str) -> None:
+        """Keep or leave the chip's firmware before the record says so: docs/adr/0022."""
+        if event == slots.HEALTH_FAILED:
+            self.platform.firmware.leave(self.found)
+        elif event in (slots.SERVER_ACK, slots.OFFLINE) and has_firmware(self.found):
+            self.platform.firmware.confirm()
 
 
 def has_firmware(found) -> bool:

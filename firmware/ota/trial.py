@@ -4,7 +4,6 @@ from formats import errors
 from ota import slots
 from ota.health import HEALTHY, PENDING, Health
 from ota.pace import elapsed_ms
-from ota.standing import has_firmware
 
 tell = print  # to the console, where `onebyte deploy` listens; a test that lives long is quiet
 
@@ -80,12 +79,9 @@ class Trial:
         if not verdict:
             return ""
         self._tell("failed: %s(%d)" % (errors.name(verdict), verdict))
-        self._at.leave_firmware(self._at.found)
         return self._at.event(slots.HEALTH_FAILED, verdict)
 
     def _confirm(self, event: str, seq) -> None:
-        if has_firmware(self._at.found):
-            self._at.platform.firmware.confirm()
         self._at.event(event, seq)
         self._tell("is confirmed")
 

@@ -11,7 +11,7 @@ from update_world import SIGNER, World
 
 from formats import errors, manifest
 from formats.slot_state import SLOT_A, SLOT_B
-from ota import loader
+from ota import loader, slots
 from ota.store import Store
 from ota.updater import Updater
 
@@ -94,6 +94,24 @@ def test_a_firmware_is_fetched_tried_and_confirmed():
     world.start()
     assert world.runs(NEW) and world.boot.node.running == SLOT_B
     assert world.chip.entry(world.chip.active_entry())[1] == esp32.VALID
+
+
+def test_whoever_confirms_or_ends_a_trial_turns_the_firmware_first():
+    for event, detail, image in (
+        (slots.SERVER_ACK, 2, NEW),
+        (slots.HEALTH_FAILED, errors.TRIAL_SERVER, OLD),
+    ):
+        world = EspWorld(Release(SIGNER, 1))
+        world.acknowledges = False
+        world.wants(FirmwareRelease(2, NEW))
+        world.run(lambda s: s["phase"] == "trial")
+        # As a computer on the console does it.
+        world.updater._at.event(event, detail)
+        world.want = b""
+        for _ in range(2):
+            world.start()
+            assert world.runs(image), event
+            assert (world.boot.node.running == SLOT_B) == (image is NEW)
 
 
 def test_a_firmware_whose_app_fails_goes_with_it():

@@ -9,7 +9,7 @@ from formats.errors import OnebyteError
 from ota.downloads import BLOCK_BYTES
 
 _WINDOW_BITS = 12
-_ROOM_BYTES = 5632  # the window, and what else `deflate` keeps
+_ROOM_BYTES = 5760  # the window, and what else `deflate` keeps
 
 
 class Room:
@@ -33,14 +33,14 @@ class Room:
         gc.collect()
 
 
-def unpack_into(source, target, n_bytes: int, room):
+def unpack_into(source, target, n_bytes: int, room=None):
     """Unpack one file into another, a piece each time that the generator is asked.
 
     Args:
         source: Open file with the packed form.
         target: Open file to write to.
         n_bytes: The signed size; not one byte more is written.
-        room: `Room`.
+        room: `Room` that is given while this lasts, or None.
 
     Yields:
         None.
@@ -49,22 +49,24 @@ def unpack_into(source, target, n_bytes: int, room):
         OnebyteError: UPDATE_DEFLATE: it is no deflate, or unpacks to another size.
     """
     stream = deflate.DeflateIO(source, deflate.RAW, _WINDOW_BITS)
-    room.give()
+    buffer = memoryview(bytearray(BLOCK_BYTES))
+    if room:
+        room.give()
     left = n_bytes
     while left:
-        content = _read(stream, min(BLOCK_BYTES, left))
-        if not content:
+        count = _read_into(buffer[: min(BLOCK_BYTES, left)], stream)
+        if not count:
             raise OnebyteError(errors.UPDATE_DEFLATE, "%d bytes are missing" % left)
-        target.write(content)
-        left -= len(content)
+        target.write(buffer[:count])
+        left -= count
         yield
     # Asked for, never written: a bomb shows by a single byte.
-    if _read(stream, 1):
+    if _read_into(buffer[:1], stream):
         raise OnebyteError(errors.UPDATE_DEFLATE, "more than %d bytes" % n_bytes)
 
 
-def _read(stream, n_bytes: int) -> bytes:
+def _read_into(buffer, stream) -> int:
     try:
-        return stream.read(n_bytes)
+        return stream.readinto(buffer)
     except (OSError, EOFError, ValueError) as error:
         raise OnebyteError(errors.UPDATE_DEFLATE, str(error)) from None

@@ -27,8 +27,8 @@ def test_a_release_of_64_kb_needs_little_free_heap(pico_ppp: firmware.Firmware) 
     files["install_heap.py"] = (FAKES / "install_heap.py").read_bytes()
     with Machine(pico_ppp.uf2, littlefs.make_image(files), devices=[]) as machine:
         machine.boot()
-        code = f"import sys\nsys.path.append('/')\nimport install_heap\ninstall_heap.on_board({want_of(release)!r})"
-        said = machine.exec(code, RUN_S)
+        code = "import sys\nsys.path.append('/')\nimport install_heap\n"
+        said = machine.exec(f"{code}install_heap.on_board({want_of(release)!r})", RUN_S)
     found = re.search(r"^least (\d+)$", said, re.MULTILINE)
     assert found, said
     assert "few False" in said, "the limit limits nothing"

@@ -149,6 +149,16 @@ def test_every_object_lies_on_the_broker_under_its_content(
     assert want["bytes"] == len(release.content)
 
 
+def test_the_want_comes_when_everything_else_is_there(made: UpdateFolder, broker: Broker) -> None:
+    with Link(settings(broker), ["ob/t11/#"]) as link:
+        assert publish(made, broker, "t11", "--device", "a", "--device", "b", "--detach")[0] == 0
+        seen = [message.topic for message in link.messages(0.5)]
+        while batch := [message.topic for message in link.messages(0.5)]:
+            seen += batch
+    assert sorted(seen[-2:]) == ["ob/t11/a/want", "ob/t11/b/want"]
+    assert len(seen) > 5 and all("/~/" in topic for topic in seen[:-2])
+
+
 def test_a_release_is_followed_to_its_confirmation(made: UpdateFolder, broker: Broker) -> None:
     with FakeNode(broker, "t2", "watch", "confirmed") as node:
         code, out, err = publish(made, broker, "t2", "--device", "watch", "--timeout", 20)

@@ -70,6 +70,7 @@ ALLOWED = {
     "host_tools/onebyte/questions.py": {"onebyte.boards", *BASE},
     "host_tools/onebyte/simulation/*.py": {
         "formats",
+        "pipeline.decision",
         "onebyte.simulation",
         "onebyte.emulator",
         "onebyte.receiver",

@@ -5,20 +5,34 @@ without a restart goes on somewhere in it. So the bytes of a start are cut into 
 model from one row on, and the host computes the same run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from formats import model as model_format
 from formats import result
-from onebyte.training import evaluate
+from onebyte import kernels
+from onebyte.training import custom
 from onebyte.training.datasets import Dataset
+from pipeline.decision import Decision
 
-__all__ = ["Explained", "Host", "Run", "explain"]
+__all__ = ["Explained", "Host", "Run", "Window", "explain"]
 
 _LEAST_RUN = 8  # bytes that have to fit before a start of a run is believed
 _REACH_ROWS = 600  # so far behind the last window a new model may begin
+_SHARED = 20  # windows of which two models may say the same
+_BATCH = 2048  # windows at once
+
+
+class Window(NamedTuple):
+    """What a model decides on one window; `class_id` is -1 without a class."""
+
+    byte: int
+    class_id: int
+    truth: int
+    row: int
 
 
 @dataclass(frozen=True)
@@ -63,36 +77,52 @@ class Host:
     """
 
     def __init__(self, models: Sequence[bytes], dataset: Dataset) -> None:
-        self.models = models
         self.parsed = [model_format.parse(file) for file in models]
-        self._rows = np.concatenate([one.samples for one in dataset.recordings])
-        lengths = [len(one.samples) for one in dataset.recordings]
-        self._ends = np.cumsum(lengths)
-        self._truth = [one.class_id for one in dataset.recordings]
+        self.n_rows = sum(len(one.samples) for one in dataset.recordings)
+        self._truth: list[int] = []
+        self._ends: list[int] = []
+        for one in dataset.recordings:
+            self._truth += [one.class_id] * len(one.samples)
+            self._ends += [len(self._truth)] * len(one.samples)
+        rows = np.concatenate([one.samples for one in dataset.recordings])
+        self._said = [self._predict(file, rows) for file in models]
 
-    def decide(self, model: int, row: int, n_rows: int) -> list[tuple[int, int, int, int]]:
-        """Return (byte, class id or -1, truth, first row of the window) of each window.
+    def _predict(self, file: bytes, rows: np.ndarray) -> list[tuple[int, int, int]]:
+        """Return (class id, confidence, novelty) of the window that begins at each row."""
+        kernel_model = kernels.KernelModel(file)
+        every = np.lib.stride_tricks.sliding_window_view(rows, kernel_model.window, axis=0)
+        found: list[tuple[int, int, int]] = []
+        for at in range(0, len(every), _BATCH):
+            windows = np.ascontiguousarray(every[at : at + _BATCH].swapaxes(1, 2))
+            for one in kernel_model.predict(custom.features_of(kernel_model, windows, None)):
+                found.append((int(one["class_id"]), int(one["confidence"]), int(one["novelty"])))
+        return found
+
+    def windows(self, model: int, row: int) -> Iterator[Window]:
+        """Yield what a model says that begins at a row; each recording begins afresh.
 
         Args:
             model: index.
-            row: where the model begins.
-            n_rows: how many rows it sees at most.
+            row: where it begins.
         """
-        end = min(row + n_rows, len(self._rows))
-        lengths, at = [], row
-        for stop in self._ends:
-            if at < stop and at < end:
-                lengths.append(min(int(stop), end) - at)
-                at += lengths[-1]
-        file, parsed = self.models[model], self.parsed[model]
-        rows = np.ascontiguousarray(self._rows[row:end])
-        found = []
-        for one in evaluate.predict_recording(file, rows, lengths):
-            start = row + one.start
-            segment = int(np.searchsorted(self._ends, start, side="right"))
-            class_id = result.parse(parsed.encoding, one.byte)[0]
-            found.append((one.byte, class_id, self._truth[segment], start))
-        return found
+        parsed, said = self.parsed[model], self._said[model]
+        decision = Decision(
+            parsed.encoding,
+            parsed.k,
+            parsed.n,
+            parsed.min_confidence,
+            parsed.novelty_threshold,
+            parsed.levels,
+        )
+        while row < self.n_rows:
+            if row + parsed.window > self._ends[row]:
+                row = self._ends[row]
+                decision.reset()
+                continue
+            byte = decision.step(*said[row])
+            class_id = result.parse(parsed.encoding, byte)[0]
+            yield Window(byte, class_id, self._truth[row], row)
+            row += parsed.hop
 
 
 def explain(said: Sequence[int], host: Host) -> Explained:
@@ -104,52 +134,67 @@ def explain(said: Sequence[int], host: Host) -> Explained:
     """
     runs: list[Run] = []
     at = wrong = row = 0
-    window = max(model.window for model in host.parsed)
+    found = _longest(said, host, range(1))
     while at < len(said):
-        reach = 1 if at == 0 else _REACH_ROWS
-        best = _longest(said[at:], host, row, reach)
-        if best is None:
+        if found is None:
             wrong += 1
             at += 1
             row += host.parsed[0].hop
+            found = _longest(said[at:], host, range(row, row + _REACH_ROWS))
             continue
-        model, found = best
-        runs.append(Run(model, at, tuple((class_id, truth) for _, class_id, truth, _ in found)))
-        at += len(found)
-        # The next run sees none of the windows that were judged, but may share their rows.
-        row = found[-1][3] + min(window, host.parsed[model].hop)
+        keep, following = _continued(said[at:], host, found)
+        windows = found.windows[:keep]
+        runs.append(Run(found.model, at, tuple((one.class_id, one.truth) for one in windows)))
+        at += keep
+        row = windows[-1].row + host.parsed[found.model].hop
+        found = following
     return Explained(tuple(runs), wrong)
 
 
-def _longest(
-    said: Sequence[int], host: Host, row: int, reach: int
-) -> tuple[int, list[tuple[int, int, int, int]]] | None:
-    """Return the model and its windows that explain the most of what was said, from one row on."""
-    best: tuple[int, list[tuple[int, int, int, int]]] | None = None
-    for model, parsed in enumerate(host.parsed):
-        short = parsed.window + (_LEAST_RUN - 1) * parsed.hop
-        for start in range(row, row + reach):
-            first = host.decide(model, start, short)
-            if not first or not _fits(said, first):
-                continue
-            whole = host.decide(model, start, parsed.window + len(said) * parsed.hop + short)
-            n_same = _n_same(said, whole)
-            if best is None or n_same > len(best[1]):
-                best = model, whole[:n_same]
-            if n_same == len(said):
-                return best
+class _Match(NamedTuple):
+    """Windows of one model whose bytes are those that were said."""
+
+    model: int
+    windows: list[Window]
+
+
+def _continued(said: Sequence[int], host: Host, found: _Match) -> tuple[int, _Match | None]:
+    """Return how many windows of a match to keep, and the match that goes on from there.
+
+    The model that came next may have begun before the bytes tell: for a while both say the same.
+    """
+    count = len(found.windows)
+    best: tuple[int, _Match | None] = count, None
+    most = count
+    for keep in range(count, max(0, count - _SHARED), -1):
+        if most == len(said):
+            break
+        row = found.windows[keep - 1].row + host.parsed[found.model].hop
+        following = _longest(said[keep:], host, range(row, row + _REACH_ROWS))
+        if following is not None and keep + len(following.windows) > most:
+            most = keep + len(following.windows)
+            best = keep, following
     return best
 
 
-def _fits(said: Sequence[int], found: list[tuple[int, int, int, int]]) -> bool:
-    n_looked_at = min(len(said), _LEAST_RUN, len(found))
-    return _n_same(said[:n_looked_at], found) == n_looked_at
+def _longest(said: Sequence[int], host: Host, starts: range) -> _Match | None:
+    """Return the model that explains the most of what was said, from one of the rows on."""
+    best: _Match | None = None
+    n_least = min(_LEAST_RUN, len(said))
+    for model in range(len(host.parsed)):
+        for start in starts:
+            found = _same(said, host.windows(model, start))
+            if len(found) >= max(n_least, 1) and (best is None or len(found) > len(best.windows)):
+                best = _Match(model, found)
+                if len(found) == len(said):
+                    return best
+    return best
 
 
-def _n_same(said: Sequence[int], found: list[tuple[int, int, int, int]]) -> int:
-    count = 0
-    for byte, (expected, *_) in zip(said, found, strict=False):
-        if byte != expected:
+def _same(said: Sequence[int], windows: Iterator[Window]) -> list[Window]:
+    found = []
+    for byte, one in zip(said, windows, strict=False):
+        if byte != one.byte:
             break
-        count += 1
-    return count
+        found.append(one)
+    return found

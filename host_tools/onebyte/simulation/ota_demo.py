@@ -109,11 +109,14 @@ class Play:
     @property
     def lost(self) -> int:
         """Decisions that were made and did not arrive, by the numbers that they carry."""
-        lost = -self.queued
-        for epoch in self.decisions.keys() | self.made.keys():
+        lost = 0
+        epochs = self.decisions.keys() | self.made.keys()
+        for epoch in epochs:
             seen = self.decisions.get(epoch, {})
             n_made = max(self.made.get(epoch, 0), max(seen, default=-1) + 1)
-            lost += n_made - len(seen)
+            # The newest may lie on the flash, and one of them may have arrived all the same.
+            n_due = n_made - self.queued if epoch == max(epochs) else n_made
+            lost += sum(seq not in seen for seq in range(n_due))
         return lost
 
     @property
@@ -309,8 +312,8 @@ def models_line(show: Show) -> str:
     host = Host(show.models, show.dataset)
     shares = []
     for model in range(len(show.models)):
-        found = host.decide(model, 0, sum(len(one.samples) for one in show.dataset.recordings))
-        n_right = sum(class_id == truth for _, class_id, truth, _ in found)
+        found = list(host.windows(model, 0))
+        n_right = sum(one.class_id == one.truth for one in found)
         shares.append(f"{n_right / len(found):.2f} with {len(show.models[model])} bytes")
     return f"accuracy on the whole recording: {shares[0]}, the better model {shares[1]}"
 
@@ -322,6 +325,7 @@ def lines(play: Play) -> list[str]:
         right, total = play.accuracy(model)
         share = f"{right / total:.0%} right" if total else "none"
         said.append(f"the {name} model: {total} decisions in this run, {share}")
+    said.append("each start begins the recording anew")
     said.append(
         f"decisions: {play.received} received, {play.lost} lost, {play.wrong} not what the host "
         f"computes; the longest pause took {play.longest_pause_s:.1f} s"

@@ -38,6 +38,9 @@ class Cable:
             over.
         window_bytes: how much may be asked for at once. From PIECE_BYTES on the console holds the
             sender back, and a second request may be on its way.
+
+    Attributes:
+        buffer: free between two pieces.
     """
 
     def __init__(self, stream, is_ready, window_bytes: int = PIECE_BYTES) -> None:
@@ -45,13 +48,10 @@ class Cable:
         self._is_ready = is_ready
         self._window_bytes = min(window_bytes, PIECE_BYTES)
         self._asked: list = []
-        self._buffer = memoryview(bytearray(PIECE_BYTES + 256))
+        self.buffer = memoryview(bytearray(PIECE_BYTES + 256))
 
     def fetch(self, wanted):
-        """Yield the pieces of objects, in order.
-
-        Args:
-            wanted: list of (object id, bytes).
+        """Yield the pieces of objects in order; `wanted` is a list of (object id, bytes).
 
         Raises:
             OSError: nobody answers, or what comes is damaged.
@@ -103,28 +103,23 @@ class Cable:
             if len(piece) == n_bytes and crc32(piece) == crc:
                 return piece
         while self._is_ready(_QUIET_MS):  # the rest of a damaged answer
-            self._stream.readinto(self._buffer[:1])
+            self._stream.readinto(self.buffer[:1])
         return None
 
     def _read(self, n_bytes: int):
-        if n_bytes > len(self._buffer):
-            self._buffer = memoryview(bytearray(n_bytes))
+        if n_bytes > len(self.buffer):
+            self.buffer = memoryview(bytearray(n_bytes))
         done = 0
         while done < n_bytes:
             if not self._is_ready(_PATIENCE_MS):
                 raise OSError(TIMEOUT)
             end = min(n_bytes, done + _PACKET_BYTES)
-            done += self._stream.readinto(self._buffer[done:end])
-        return self._buffer[:n_bytes]
+            done += self._stream.readinto(self.buffer[done:end])
+        return self.buffer[:n_bytes]
 
 
 class _Stored(io.IOBase):
-    """What comes of one object, as a stream.
-
-    Args:
-        pieces: iterator.
-        n_bytes: of the object.
-    """
+    """So many bytes of an iterator of pieces, as a stream."""
 
     def __init__(self, pieces, n_bytes: int) -> None:
         self._pieces = pieces
@@ -143,6 +138,17 @@ class _Stored(io.IOBase):
         self._piece = self._piece[n_bytes:]
         return n_bytes
 
+    def gather(self) -> bytes:
+        """Return all of it."""
+        content = bytearray(self._left)
+        at = 0
+        while self._left:
+            piece = next(self._pieces)
+            content[at : at + len(piece)] = piece
+            at += len(piece)
+            self._left -= len(piece)
+        return content
+
     def drain(self) -> None:
         """Take what nobody has read: the next object follows it."""
         while self._left:
@@ -150,12 +156,7 @@ class _Stored(io.IOBase):
 
 
 class CableInstall(Install):
-    """`Install` whose objects come from a cable while it steps: it never asks for any.
-
-    Args:
-        cable: Cable.
-        arguments: of Install.
-    """
+    """`Install` whose objects come from a `Cable` while it steps: it never asks for any."""
 
     def __init__(self, cable, *arguments) -> None:
         super().__init__(*arguments)
@@ -196,11 +197,27 @@ class CableInstall(Install):
             source = self._find_copy(entry[2], entry[5])
             if source:
                 make_folders(self._files, path)
-            if source and (yield from self._copy(source, path, entry[5])):
+            if source and (yield from self._copy(source, path, entry[2])):
                 self.done_bytes += entry[3]
             else:
                 missing.append((path, entry))
         return missing
+
+    def _copy(self, source: str, path: str, size: int):
+        """Copy a file of the other slot; False when that is not as long as it should be."""
+        buffer = self._cable.buffer
+        try:
+            with self._files.open(source, "rb") as old, self._files.open(path, "wb") as new:
+                while True:
+                    n_bytes = old.readinto(buffer)
+                    if not n_bytes:
+                        break
+                    new.write(buffer[:n_bytes])
+                    size -= n_bytes
+                    yield
+        except OSError:
+            return False
+        return not size
 
     def _write(self, path: str, entry, pieces):
         _, codec, size, stored, _, _ = entry
@@ -216,8 +233,8 @@ class CableInstall(Install):
                 else:
                     stream = _Stored(pieces, stored)
                     # The unpacker reads byte by byte.
-                    packed = io.BytesIO(stream.read()) if stored <= _IN_RAM_BYTES else stream
-                    yield from unpack_into(packed, file, size)
+                    packed = io.BytesIO(stream.gather()) if stored <= _IN_RAM_BYTES else stream
+                    yield from unpack_into(packed, file, size, self.room)
                     stream.drain()
         except OnebyteError:
             remove(self._files, path)
@@ -225,7 +242,7 @@ class CableInstall(Install):
 
 
 def _sizes(files, slot: str) -> dict:
-    """Return the length of each file in the folders of a slot, by its path."""
+    """Return the length of each file in a slot's folders by its path."""
     found = {}
     for folder in entries(files, slot):
         if is_folder(folder):

@@ -15,7 +15,7 @@ from ota.check import STEP_BYTES, SlotCheck
 from ota.store import Store
 
 SIGNER = ota_releases.StandIn
-LARGE = ((1, "node.py", 9000, manifest.PLAIN, True), (9, "exercise.obm", 2100, 0, True))
+LARGE = ((1, "node.py", 9000, manifest.PLAIN, None), (9, "exercise.obm", 2100, 0, None))
 
 
 def _device(**changes):

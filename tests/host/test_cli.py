@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -53,6 +54,28 @@ def test_every_command_has_help_with_an_example(name):
     code, out, err = onebyte(name, "--help")
     assert (code, err) == (0, "")
     assert f"onebyte {name} " in out.split("Example", 1)[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (name, under)
+        for name, command in COMMANDS.items()
+        if isinstance(command, click.Group) and not command.hidden
+        for under in command.commands
+    ],
+)
+def test_every_command_of_a_group_has_help_with_an_example(words):
+    code, out, err = onebyte(*words, "--help")
+    assert (code, err) == (0, "")
+    assert f"onebyte {' '.join(words)} " in out.split("Example", 1)[1]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_command_is_explained_in_the_docs(name):
+    folder = Path(__file__).parents[2]
+    texts = [folder / "README.md", *(folder / "docs").glob("*.md")]
+    assert any(f"onebyte {name}" in path.read_text(encoding="utf-8") for path in texts)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

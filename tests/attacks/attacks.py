@@ -16,13 +16,22 @@ sys.path[:] = [ROOT + "/" + name for name in _FOLDERS] + [".frozen"]
 import planted
 import rows_around
 import rows_bytes
+import rows_desk
 import rows_documents
 import rows_roots
 import rows_trial
 from lab import Judge, Lab
 
 ROWS = rows_documents.ROWS + rows_bytes.ROWS + rows_roots.ROWS
-ROWS += rows_trial.ROWS + rows_around.ROWS
+ROWS += rows_trial.ROWS + rows_around.ROWS + rows_desk.ROWS
+
+
+# What no device can refuse by itself; docs/SECURITY.md says what is left then.
+OUTSIDE = (
+    "client-id takeover: whoever has the broker's credentials; TLS and ACL are the broker's",
+    "L1 filesystem writer or REPL: the loader is a file there; L2 freezes it",
+    "flashing the chip by wire: a matter of L3",
+)
 
 
 def main(folder, arguments):
@@ -46,6 +55,8 @@ def main(folder, arguments):
             print("# %s: %d ms" % (row.__name__, time.ticks_diff(time.ticks_ms(), began)))
     for name in sorted(judge.rows):
         print("attacks row=%s cases=%d" % (name.replace(" ", "_"), judge.rows[name]))
+    for text in OUTSIDE if len(wanted) == len(ROWS) else ():
+        print("attacks not counted, outside: %s" % text)
     values = (judge.cases, judge.accepted, judge.wrong_reason, judge.state_changed)
     print("attacks cases=%d accepted=%d wrong_reason=%d state_changed=%d" % values)
     return 1 if any(values[1:]) else 0

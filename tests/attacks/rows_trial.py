@@ -7,6 +7,7 @@ from lab import INSTALLED, NEW, names_in, read
 from app import loader as app_loader
 from formats import errors, manifest, objects, update_messages
 from ota import slots
+from ota.pace import Limits
 
 # Whether the C check is the one under attack, or its twin in Python.
 IS_NATIVE = not hasattr(obkernels, "__file__") or obkernels.__file__.endswith(".mpy")
@@ -178,6 +179,32 @@ def floods(lab):
     world.updater.on_want(b"")
     lab.judge_refused(row, "1500 damaged messages", world, (world.until_refused(), 0), before)
     changing_wants(lab, row)
+    worn_flash(lab, row)
+
+
+def worn_flash(lab, row):
+    """Another bad manifest after each refusal, for a day: pauses spare the flash."""
+    world = lab.world()
+    for name, value in vars_of(Limits()):
+        setattr(world.limits, name, value)
+    good = lab.new.content
+    n_wants, n_ops, end_ms = 0, world.flash.ops, world.now_ms + 86400000
+    while world.now_ms < end_ms:
+        if world.updater.status()["refused"] or not world.want:
+            n_wants += 1
+            world.serve(lab.new, good[:-4] + n_wants.to_bytes(4, "little"))
+        world.turn()
+        rest_ms = world.updater.rest_ms(world.now_ms)
+        if rest_ms > 100 and not world.updater.is_busy:
+            world.now_ms += min(rest_ms, 900000)
+    n_ops = world.flash.ops - n_ops
+    lab.judge.note(row, "%d wants a day, %d operations" % (n_wants, n_ops), n_ops > 2000)
+    assert 10 < n_wants < 500, n_wants
+
+
+def vars_of(found):
+    """Return (name, value) of the fields of an object."""
+    return [(name, getattr(found, name)) for name in dir(found) if name[0] != "_"]
 
 
 def changing_wants(lab, row):

@@ -168,16 +168,17 @@ class Machine:
         self._process.call("device", index=index, knobs=knobs)
 
     @contextmanager
-    def serial_port(self, port: int = 0) -> Iterator[str]:
+    def serial_port(self, port: int = 0, speed: float = 1.0) -> Iterator[str]:
         """Open the serial port to other programs while the context lasts, and run by itself.
 
         Args:
             port: TCP port on 127.0.0.1, 0 for any.
+            speed: so much shorter than emulated a sleep of the chip may be on the wall clock.
 
         Yields:
             What `mpremote connect` takes.
         """
-        found = self._process.call("serve", port=port)["port"]
+        found = self._process.call("serve", port=port, speed=speed)["port"]
         try:
             yield f"socket://127.0.0.1:{found}"
         finally:

@@ -12,6 +12,7 @@
  *   who_am_i        another value in that register
  *   rate_error      its oscillator runs faster by this share: 0.03 is 3 %
  *   holds_sda_ms    from this time on it holds SDA until nine clock pulses
+ *   rows            another recording: it begins now, if the chip has measured already
  */
 
 import fs from 'node:fs';
@@ -28,10 +29,7 @@ export class FifoChip {
     Object.assign(this, { board, bus, layout });
     this.knobs = { rate_error: 0, ...options };
     this.address = options.address ?? layout.address;
-    const bytes = options.rows ? fs.readFileSync(options.rows) : Buffer.alloc(0);
-    const copy = new Uint8Array(bytes).buffer; // aligned
-    this.rows = new Int16Array(copy, 0, Math.floor(copy.byteLength / 2));
-    this.nRows = Math.floor(this.rows.length / layout.channels);
+    this.load(options.rows);
     this.registers = new Uint8Array(256);
     this.startNanos = null; // of the recording
     this.produced = 0; // rows that have gone by
@@ -40,12 +38,24 @@ export class FifoChip {
     this.holdLater();
   }
 
+  /** Take the rows of a file. */
+  load(path) {
+    const bytes = path ? fs.readFileSync(path) : Buffer.alloc(0);
+    const copy = new Uint8Array(bytes).buffer; // aligned
+    this.rows = new Int16Array(copy, 0, Math.floor(copy.byteLength / 2));
+    this.nRows = Math.floor(this.rows.length / this.layout.channels);
+  }
+
   /** Change knobs now. */
   set(knobs) {
     const keepsTime = knobs.rate_error === undefined;
     this.advance();
     Object.assign(this.knobs, knobs);
-    if (!keepsTime) {
+    if (knobs.rows !== undefined) {
+      this.load(knobs.rows);
+      this.produced = 0;
+    }
+    if (!keepsTime || knobs.rows !== undefined) {
       this.rebase();
     }
     if (knobs.holds_sda_ms !== undefined) {

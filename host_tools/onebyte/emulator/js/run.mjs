@@ -131,9 +131,9 @@ class Session {
   }
 
   /** Open a TCP port to the serial port and run until `unserve`. */
-  async serve({ port }) {
+  async serve({ port, speed }) {
     this.server = new SerialServer(this.board);
-    return { port: await this.server.open(port) };
+    return { port: await this.server.open(port, speed) };
   }
 
   async unserve() {

@@ -11,19 +11,28 @@ const SLICE_CYCLES = 2_000_000;
 const PAUSE_MS = 2;
 const HOST = '127.0.0.1';
 
-/** Lets sleep last as long by the wall clock; see `Board.pacer`. */
+/** Lets sleep last as long by the wall clock, or `speed` times shorter; see `Board.pacer`. */
 class WallPacer {
-  constructor(board, wallMs = () => performance.now()) {
-    this.board = board;
-    this.wallMs = wallMs;
-    this.offset = board.nowNanos() - wallMs() * 1e6;
+  /**
+   * @param {object} board whose sleep it is
+   * @param {number} speed emulated seconds in a second of sleep, at most
+   * @param {object|null} modem the pacer of the modem, which may hold time as well
+   */
+  constructor(board, speed, modem) {
+    Object.assign(this, { board, speed, modem });
+    this.offset = board.nowNanos() - this.scaledNanos();
     this.wake = () => {};
   }
 
+  scaledNanos() {
+    return performance.now() * 1e6 * this.speed;
+  }
+
   allow(nanos) {
-    const granted = this.wallMs() * 1e6 + this.offset - this.board.nowNanos();
+    const granted = this.scaledNanos() + this.offset - this.board.nowNanos();
     this.isHolding = granted < nanos;
-    return Math.max(0, Math.min(nanos, granted));
+    const mine = Math.max(0, Math.min(nanos, granted));
+    return this.modem ? this.modem.allow(mine) : mine;
   }
 
   /** Serve the sockets; while time is held, wait a little. */
@@ -36,6 +45,7 @@ class WallPacer {
     } else {
       await new Promise((resolve) => setImmediate(resolve));
     }
+    await this.modem?.turn();
     this.isHolding = false;
   }
 }
@@ -49,8 +59,8 @@ export class SerialServer {
     this.failure = null;
   }
 
-  /** Open the port, 0 for any, and return its number. */
-  async open(port) {
+  /** Open the port, 0 for any, and return its number; see WallPacer for the speed. */
+  async open(port, speed) {
     this.server = net.createServer((client) => this.accept(client));
     await new Promise((resolve, reject) => {
       this.server.once('error', reject);
@@ -58,7 +68,7 @@ export class SerialServer {
     });
     this.isOpen = true;
     this.before = { pacer: this.board.pacer, onData: this.board.serial.onData };
-    this.board.pacer ??= new WallPacer(this.board);
+    this.board.pacer = new WallPacer(this.board, speed, this.before.pacer);
     this.board.serial.onData = (bytes) => this.client?.write(bytes);
     this.running = this.run();
     return this.server.address().port;

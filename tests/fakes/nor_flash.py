@@ -140,7 +140,8 @@ class Wire:
         self.flash = flash
 
     def readblocks(self, block, buf, offset=0):
-        return self.flash.readblocks(block, buf, offset) if self.flash else _EIO
+        flash = self.flash
+        return flash.readblocks(block, buf, offset) if flash else _EIO
 
     def writeblocks(self, block, buf, offset=0):
         return self.flash.writeblocks(block, buf, offset) if self.flash else _EIO

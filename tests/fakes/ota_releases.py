@@ -16,7 +16,7 @@ CLASS = sample_release.CLASS
 TENANT = "farm-7"
 TRIES = 2
 
-# (type, name, bytes, codec, version that its text names; None: the release's)
+# (type, name, content or its length, codec, version that its text names; None: the release's)
 FILES = (
     (1, "node.py", 3000, manifest.PLAIN, None),
     (1, "sensing.py", 5200, manifest.DEFLATE, None),
@@ -120,7 +120,10 @@ class Release:
         self.objects = {}
         entries = []
         for kind, name, n_bytes, codec, fixed in changes.pop("table", FILES):
-            content = text_of(self.version if fixed is None else fixed, name, n_bytes)
+            if isinstance(n_bytes, bytes):
+                content = n_bytes
+            else:
+                content = text_of(self.version if fixed is None else fixed, name, n_bytes)
             entries.append(self._entry(kind, name, codec, content))
         fields = {
             "key_id": signed.key_id(signer.key("release")),

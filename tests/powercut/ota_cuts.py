@@ -37,12 +37,12 @@ FORMS = {
     "full": {"is_nested": True, "rescue_every": 61, "read_stride": 1},
     "planted": {
         "stride": 5,
-        "read_stride": 2,
+        "read_stride": 7,
         "settle_every": 3,
         "rescue_every": 5,
         "stops_early": True,
     },
-    "unplanted": {"stride": 29, "read_stride": 101, "settle_every": 3, "rescue_every": 5},
+    "unplanted": {"stride": 29, "read_stride": 151, "settle_every": 5, "rescue_every": 11},
 }
 
 

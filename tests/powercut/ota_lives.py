@@ -171,9 +171,9 @@ class Life:
     def sweep(self):
         """Start the node on flash that fails, or answers wrongly."""
         self.cutter.sweep_writes()
-        for n_failing in (1, 3, 7):
-            self.cutter.sweep_reads(n_failing)
         self.cutter.sweep_bits()
+        for n_failing in (7, 3, 1):
+            self.cutter.sweep_reads(n_failing)
 
     def update(self, seq, **changes):
         """Install, try and confirm a release."""

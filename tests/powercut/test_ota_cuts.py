@@ -15,9 +15,7 @@ TIMEOUT_S = 300
 
 def last_line(*command: str | Path) -> tuple[int, str]:
     """Return exit status and last line of a command; all it printed is shown on a failure."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     print(done.stdout, done.stderr)
     return done.returncode, (done.stdout.strip().splitlines() or [""])[-1]
 

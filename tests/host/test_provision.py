@@ -326,6 +326,13 @@ def test_product_and_root_are_checked_and_written(
     with open_board(board.path) as opened:
         assert opened.read_file("/id/root") == product[1].read_bytes()
         assert json.loads(opened.read_file("/id/product.json")) == PRODUCT
+        opened.remove_file("/id/root")
+    described = product[0].with_suffix(".toml")  # what an image for the product is built from
+    values = "".join(f"{key} = {value}\n" for key, value in PRODUCT.items())
+    described.write_text(f'{values}roots = "."\n')
+    provisioned(board, "--file", toml, "--product", described)
+    with open_board(board.path) as opened:
+        assert opened.read_file("/id/root") == product[1].read_bytes()
     root = bytearray(product[1].read_bytes())
     root[-1] ^= 1
     product[1].write_bytes(root)

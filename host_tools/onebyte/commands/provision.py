@@ -27,7 +27,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--ca", type=_FILE, help="Certificate of the authority to trust, PEM or DER.")
 @click.option("--cert", type=_FILE, help="The node's own certificate, for a broker that asks.")
 @click.option("--key", type=_FILE, help="Its private key, as `onebyte keygen device` makes it.")
-@click.option("--product", type=_FILE, help="What product it is, for updates; JSON.")
+@click.option(
+    "--product", type=_FILE, help="What product it is, for updates; TOML, or JSON and --root."
+)
 @click.option("--root", type=_FILE, help="The root document that its updates rest on.")
 @click.option("--fresh", is_flag=True, help="Keep nothing of what the board has.")
 @click.option("--lock", is_flag=True, help="Lock the console: no Ctrl-C, no prompt.")
@@ -145,11 +147,17 @@ def _profile(options: dict[str, Any], passphrases: Passphrases) -> "Profile":
 
     from onebyte.boards import profile
     from onebyte.boards.product import check_product
+    from onebyte.updates import product
     from onebyte.updates.keys import verify
 
     found = profile.Profile()
     if options["toml"]:
         found = profile.read_toml(options["toml"], passphrases.of)
+    if options["product"] and options["product"].suffix == ".toml":
+        described = product.read(options["product"])
+        files = {"product": described.json_text(), "root": described.root}
+        found = replace(found, files={**found.files, **files})
+        options["product"] = None
     for name in profile.FILES:
         if options[name]:
             found = profile.add_file(found, name, options[name], passphrases.of)

@@ -1,0 +1,63 @@
+"""The link to a real image over a line that fails: nothing on the board is ever half written."""
+
+import pytest
+from repl_board import ReplBoard, Tcp
+
+from onebyte.boards import link, transport
+from onebyte.boards.link import NoSpace, open_board
+from onebyte.crossbuild import firmware
+from onebyte.emulator.machine import Machine
+from onebyte.errors import UserError
+
+OLD = b"the old one"
+NEW = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_STOP_S", 2.0)
+    monkeypatch.setattr(transport, "_ANSWER_S", 3.0)
+    monkeypatch.setattr(link, "EXEC_S", 3.0)
+
+
+def test_unplugged_stalled_or_garbled_a_file_stays_whole(
+    pico_ppp: firmware.Firmware, impatient: None
+) -> None:
+    with Machine(pico_ppp.uf2) as machine:
+        machine.boot()
+        with machine.serial_port() as url, ReplBoard(Tcp(url)) as line:
+            with open_board(line.path) as board:
+                board.write_file("/f", OLD)
+                n_before = line.n_in
+                board.write_file("/g", NEW)
+            n_needed = line.n_in - n_before
+            for knob, value in (
+                ("unplug_after", lambda: line.n_in + n_needed // 2),
+                ("stall_after", lambda: line.n_in + n_needed // 3),
+                ("garble_in_every", lambda: 701),
+                ("garble_every", lambda: 97),
+            ):
+                line.replug()
+                setattr(line, knob, value())
+                with pytest.raises(UserError) as caught, open_board(line.path) as board:
+                    board.write_file("/f", NEW)
+                assert "\n" not in str(caught.value)
+                line.replug()
+                with open_board(line.path) as board:
+                    assert board.read_file("/f") in (OLD, NEW), knob
+            with open_board(line.path) as board:
+                board.write_file("/f", NEW)
+                assert board.read_file("/f") == NEW
+
+
+def test_flash_that_is_nearly_full_keeps_what_it_has(pico_ppp: firmware.Firmware) -> None:
+    with Machine(pico_ppp.uf2) as machine:
+        machine.boot()
+        machine.exec(
+            "f = open('/big', 'wb')\nfor _ in range(244): f.write(bytes(4096))\nf.close()"
+        )
+        with machine.serial_port() as url, open_board(url) as board:
+            board.write_file("/f", OLD)
+            with pytest.raises(NoSpace, match="nearly full"):
+                board.write_file("/f", bytes(30_000))
+            assert board.read_file("/f") == OLD

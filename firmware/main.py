@@ -7,6 +7,7 @@ cannot start; then the exit status is 2, and on a board the prompt is there. A p
 to be started again, since another slot runs next, exits with 75.
 """
 
+import gc
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from app import safe_boot
 from ota import updates
 
 _MAX_CONFIG_BYTES = 8192
+_IMPORT_GARBAGE_BYTES = 6000
 
 
 def update_prefix(path: str) -> str:
@@ -42,6 +44,11 @@ def run(found, path: str) -> int:
         found: `updates.Updates`, or None.
         path: of the configuration.
     """
+    if found is not None and found.slot_path:
+        # A slot's modules lie in the heap: what an import leaves between them would be holes, and
+        # in the end no room in one piece for a model or a buffer.
+        gc.collect()
+        gc.threshold(_IMPORT_GARBAGE_BYTES)
     try:
         from app import run as app  # not before the slot is known
 

@@ -194,7 +194,9 @@ class Updating:
 
     def _read(self, path):
         try:
+            content = bytearray(self._files.stat(path)[6])  # in one piece, where it stays
             with self._files.open(path, "rb") as file:
-                return file.read()
+                file.readinto(content)
+            return content
         except OSError as error:
             raise errors.OnebyteError(errors.TOO_SHORT, "%s: %s" % (path, error)) from None

@@ -21,7 +21,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long attacks powercut powercut-full planted
-.PHONY: collect-long bench bench-rp2040 bench-xtensa clean
+.PHONY: collect-long bench bench-rp2040 bench-xtensa bench-deploy clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

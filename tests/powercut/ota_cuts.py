@@ -8,6 +8,7 @@ another one. `short` cuts a sample, `long` every operation in four ways, `full` 
 operation of each recovery, `planted` until the first finding. The last line counts.
 """
 
+import gc
 import os
 import sys
 import time
@@ -75,6 +76,8 @@ class Count:
 
 def live(geometry, values, story, count):
     """Live one story on one flash."""
+    gc.enable()
+    gc.collect()
     start_ms = time.ticks_ms()
     life = ota_lives.Life(geometry, Plan(**values))
     life.live(story)

@@ -318,7 +318,7 @@ def run_deflate(data):
     from ota import unpack
 
     target = io.BytesIO()
-    for _ in unpack.unpack_into(io.BytesIO(data), target, UNPACKED_BYTES, unpack.Room(True)):
+    for _ in unpack.unpack_into(io.BytesIO(data), target, UNPACKED_BYTES):
         pass
     if len(target.getvalue()) != UNPACKED_BYTES:
         raise Mismatch
@@ -448,7 +448,7 @@ def _replies():
     ]
 
 
-def _unbounded(source, target, n_bytes, room):
+def _unbounded(source, target, n_bytes, room=None):
     import deflate
 
     target.write(deflate.DeflateIO(source, deflate.RAW, 12).read())

@@ -117,6 +117,7 @@ class ReplBoard:
         stall_after: From then on nothing arrives any more, and nothing is answered.
         garble_every: Every so many bytes from the board, one has a flipped bit.
         garble_in_every: The same for bytes from the computer.
+        swap: Bytes from the computer that become others, once.
         board: Arguments of the `Process`.
     """
 
@@ -127,6 +128,7 @@ class ReplBoard:
         stall_after: int | None = None,
         garble_every: int | None = None,
         garble_in_every: int | None = None,
+        swap: tuple[bytes, bytes] | None = None,
         **board: Any,
     ) -> None:
         self.peer = peer or Process(**board)
@@ -135,6 +137,7 @@ class ReplBoard:
         self.stall_after = stall_after
         self.garble_every = garble_every
         self.garble_in_every = garble_in_every
+        self.swap = swap
         self.n_in = 0
         self.n_out = 0
 
@@ -179,6 +182,9 @@ class ReplBoard:
             data = data[: max(0, self.unplug_after - self.n_in)]
         if self.stall_after is not None:
             data = data[: max(0, self.stall_after - self.n_in)]
+        if self.swap and self.swap[0] in data:
+            data = data.replace(*self.swap, 1)
+            self.swap = None
         self.peer.send(self._garbled(data, self.garble_in_every, self.n_in))
         self.n_in += len(data)
         if self.unplug_after is not None and self.n_in >= self.unplug_after:

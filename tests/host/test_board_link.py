@@ -190,6 +190,16 @@ def test_damaged_bytes_never_become_a_file(impatient: None, side: str, every: in
             assert board.read_file("/f") in (OLD, CONTENT)
 
 
+def test_damaged_byte_that_nobody_else_notices_is_found_by_the_hash(impatient: None) -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        board.write_file("/f", OLD)
+        fake.swap = (b"AAAA", b"AAAB")  # still base64, and still so long
+        with pytest.raises(Silent, match="is damaged"):
+            board.write_file("/f", bytes(300))
+        assert fake.swap is None, "nothing was damaged"
+        assert (board.read_file("/f"), names_on(board)) == (OLD, ["f"])
+
+
 def test_damaged_answer_is_no_content(impatient: None) -> None:
     with ReplBoard() as fake, open_board(fake.path) as board:
         board.write_file("/f", CONTENT)

@@ -133,9 +133,10 @@ class Job:
 
     def _do(self, task):
         self._task = task
-        while not task.is_done:
-            if task.next_request() is None:
-                task.step()
+        del task  # this frame outlives the task
+        while not self._task.is_done:
+            if self._task.next_request() is None:
+                self._task.step()
             yield
         self._task = None
 

@@ -2,6 +2,7 @@
 
 import ota_releases
 import scripted_source
+import slot_files
 from check import Random
 from ota_releases import Release
 from update_want import want_of
@@ -370,11 +371,11 @@ def test_a_root_document_that_does_not_follow_is_refused():
     assert world.updater.status()["root"] == 1 and len(world.source.requests) == 1
 
 
-def _model_release(seq, **changes):
-    """A release that differs from the one before in its model only."""
+def _model_release(seq, new_types=(9,)):
+    """A release that differs from the one before in files of these types only."""
     table = [list(entry) for entry in ota_releases.FILES]
     for entry in table:
-        entry[4] = entry[0] == 9 or changes.get("code", False)
+        entry[4] = entry[0] in new_types
     return Release(SIGNER, seq, table=table)
 
 
@@ -384,11 +385,11 @@ def test_a_model_is_tried_without_a_restart():
     status = world.run_to(2)
     assert (world.swaps, world.restarts, status["slot"]) == (1, 0, "b")
     assert world.updater.slot_path == "s/b"
-    # Code needs a start of its own.
-    world.wants(_model_release(3, code=True))
-    world.run_to(3)
-    assert (world.swaps, world.restarts) == (1, 1)
-    assert world.updater.slot_path == "s/a"
+    # Code needs a start of its own, wherever it lies.
+    for seq, new_types in ((3, (1, 9)), (4, (2,)), (5, (7, 9))):
+        world.wants(_model_release(seq, new_types))
+        world.run_to(seq)
+        assert (world.swaps, world.restarts) == (1, seq - 2)
 
 
 def test_a_model_that_is_refused_at_the_swap_is_reverted():
@@ -413,6 +414,21 @@ def test_a_start_in_the_middle_goes_on():
     assert world.holds(SLOT_B, new) and n_starts > 2
     assert world.source.again <= 1024 * n_starts, world.source.again
     print("ota starts=%d bytes fetched again=%d" % (n_starts, world.source.again))
+
+
+def test_what_is_armed_is_what_was_accepted():
+    """Another release in the slot, whole and signed, when it is read back."""
+    world = _world()
+    world.wants(Release(SIGNER, 2))
+    world.run(lambda s: "manifest" in world.names(SLOT_B) and s["done_bytes"])
+    assert world.updater.status()["phase"] == "fetch", "nothing of it was read back"
+    slot_files.put(world.store, SLOT_B, Release(SIGNER, 3))
+    world.run(lambda s: s["phase"] == "verify")
+    while world.updater.status()["phase"] == "verify":
+        world.turn()
+    assert world.updater.status()["phase"] == "idle" and world.restarts == 0
+    world.run_to(2)
+    assert world.holds(SLOT_B, Release(SIGNER, 2))
 
 
 def test_a_full_flash_is_a_reason():

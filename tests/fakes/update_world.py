@@ -176,12 +176,16 @@ class World:
         expected["manifest"] = release.content
         return found == expected
 
+    def names(self, slot):
+        """Return what lies in a slot's folder."""
+        try:
+            return [entry[0] for entry in self.store.files.ilistdir(self.store.slot_path(slot))]
+        except OSError:
+            return []
+
     def holds_nothing(self, slot):
         """Return whether nothing was ever written to a slot."""
-        try:
-            return not list(self.store.files.ilistdir(self.store.slot_path(slot)))
-        except OSError:
-            return True
+        return not self.names(slot)
 
     def _read(self, path):
         with self.store.files.open(path, "rb") as file:

@@ -16,10 +16,11 @@ import time
 ROOT = __file__.rsplit("/", 3)[0] if __file__.startswith("/") else "."
 SOURCES = os.getenv("OTA_SOURCES") or ROOT  # of the device, into which bugs may be planted
 sys.path[:] = [SOURCES + "/lib", SOURCES + "/firmware"]
-for _name in ("lib", "tests/fakes", "tests/both", "tests/powercut"):
+for _name in ("lib", "firmware", "tests/fakes", "tests/both", "tests/powercut"):
     sys.path.append(ROOT + "/" + _name)
 sys.path.append(".frozen")
 
+import ota_config  # noqa: E402
 import ota_lives  # noqa: E402
 from nor_flash import REFUSES, SILENT  # noqa: E402
 from ota_engine import Geometry, Plan  # noqa: E402
@@ -101,6 +102,8 @@ def main(arguments):
             values["first"] = first  # a sample of other operations in each life
             first += 3
             live(geometry, values, story, count)
+        if not arguments[1:]:
+            ota_config.ConfigLife(geometry, FORMS[form].get("stride", 1), count).live(6)
     print(count.last_lines())
     return 1 if sum(count.found.values()) or not (count.cuts and count.rescues) else 0
 

@@ -38,9 +38,8 @@ BUGS = (
     Bug(
         "the state names a slot before its files are there",
         "ota/job.py",
-        "        del content, found, beside\n",
-        "        standing.event(slots.FETCHED)\n        standing.event(slots.VERIFIED, found)\n"
-        "        del content, found, beside\n",
+        "        # A frame keeps what it names, and what it named, from the collector.\n",
+        "        standing.event(slots.FETCHED)\n        standing.event(slots.VERIFIED, found)\n",
     ),
     Bug(
         "a try is counted after the new slot runs",

@@ -118,6 +118,7 @@ def test_nothing_else_is_acknowledged(changes: dict[str, object]) -> None:
 )
 def test_how_it_ends(changes: dict[str, object], outcome: str, reason: int) -> None:
     one = one_node()
+    take(one, report())
     course = take(one, report(**changes)).course
     assert (course.outcome, course.reason, one.is_over) == (
         outcome,
@@ -129,6 +130,18 @@ def test_how_it_ends(changes: dict[str, object], outcome: str, reason: int) -> N
     # Whatever it says later, it has ended.
     take(one, report())
     assert course.outcome == outcome
+
+
+def test_a_node_that_is_ahead_says_why_it_refuses() -> None:
+    ahead = {"slot": "b", "seq": SEQ + 1, "installed_seq": SEQ + 1}
+    one = one_node()
+    assert take(one, report(**ahead), is_retained=True).course.outcome == rollout.WAITING
+    refusal = {"refused_seq": SEQ, "refused": errors.UPDATE_SEQ}
+    course = take(one, report(**ahead, **refusal)).course
+    assert (course.outcome, course.reason) == (rollout.REFUSED, errors.UPDATE_SEQ)
+    # Whoever only follows cannot know whether it has been asked yet.
+    one = Rollout(SEQ, [("farm", "watch")], [("farm", "watch")])
+    assert take(one, report(**ahead), is_retained=True).course.outcome == rollout.SUPERSEDED
 
 
 def test_an_old_refusal_does_not_end_a_new_offer() -> None:

@@ -140,6 +140,7 @@ class ReplBoard:
         self.swap = swap
         self.n_in = 0
         self.n_out = 0
+        self.n_interrupts = 0
 
     @property
     def path(self) -> str:
@@ -187,6 +188,7 @@ class ReplBoard:
             self.swap = None
         self.peer.send(self._garbled(data, self.garble_in_every, self.n_in))
         self.n_in += len(data)
+        self.n_interrupts += data.count(3)
         if self.unplug_after is not None and self.n_in >= self.unplug_after:
             self.line.unplug()
 

@@ -57,6 +57,12 @@ def test_code_runs_and_its_names_stay() -> None:
         assert board.ask("import json\nprint(json.dumps([x]))") == [6]
 
 
+def test_one_ctrl_c_since_a_second_would_interrupt_a_node_that_saves() -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        board.exec("print(1)")
+        assert fake.n_interrupts == 1
+
+
 def test_facts_are_those_of_the_interpreter() -> None:
     with ReplBoard(unique_id="0011aaff") as fake, open_board(fake.path) as board:
         facts = board.facts

@@ -21,7 +21,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .DELETE_ON_ERROR:
 .PHONY: help venv venv-dev demo demo-rp2040 demo-ota test lint format natmod natmods micropython-unix firmware
 .PHONY: test-native test-ulab test-home-assistant fuzz fuzz-long attacks powercut powercut-full planted
-.PHONY: collect-long bench bench-rp2040 bench-xtensa bench-deploy clean
+.PHONY: demo-board collect-long bench bench-rp2040 bench-xtensa bench-deploy clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ demo-ota: $(DEMO_VENV)  ## Updates of a running node: good releases stay, bad on
 	@$(BIN)/onebyte fetch umqtt >/dev/null
 	@$(BIN)/onebyte build natmod --optional
 	@$(BIN)/onebyte demo-ota
+
+demo-board: $(DEMO_VENV)  ## From an empty emulated Pico to decisions of a model that it recorded for
+	@$(BIN)/onebyte build firmware --board pico_ppp
+	@$(BIN)/onebyte demo-board
 
 test:  ## Build everything, lint, fuzz shortly and run every test
 	@PYTHON="$(PYTHON)" .ci/install-tools

@@ -114,6 +114,11 @@ def test_nothing_else_is_acknowledged(changes: dict[str, object]) -> None:
         ({"bad_seq": SEQ - 1, "reason": errors.TRIAL_SPENT}, rollout.WAITING, 0),
         ({"refused_seq": SEQ - 1, "refused": errors.UPDATE_CLASS}, rollout.WAITING, 0),
         ({"pending_seq": SEQ, "bad_seq": SEQ - 1}, rollout.WAITING, 0),
+        (
+            {"pending_seq": SEQ, "refused_seq": SEQ, "refused": errors.UPDATE_SIZE},
+            rollout.WAITING,
+            0,
+        ),
     ],
 )
 def test_how_it_ends(changes: dict[str, object], outcome: str, reason: int) -> None:

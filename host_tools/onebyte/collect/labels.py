@@ -232,19 +232,21 @@ def spans(
         first_row, end_row: of a piece without a gap.
         settle_rows: so many rows after a change belong to no label: a person needs time.
     """
-    edges = [(0, "")]
-    for row, label in marks:
-        # Who begins with a label is in the movement already.
-        settled = row + (settle_rows if row and label else 0)
-        edges += [(row, ""), (settled, label)] if settled > row else [(row, label)]
     found: list[Span] = []
-    for i, (row, label) in enumerate(edges):
-        following = edges[i + 1][0] if i + 1 < len(edges) else end_row
-        start, end = max(row, first_row), min(following, end_row)
+
+    def add(start: int, end: int, label: str) -> None:
+        start, end = max(start, first_row), min(end, end_row)
         if start >= end:
-            continue
+            return
         if found and found[-1].label == label and found[-1].end == start:
-            found[-1] = Span(found[-1].start, end, label)
-        else:
-            found.append(Span(start, end, label))
+            start = found.pop().start
+        found.append(Span(start, end, label))
+
+    changes = [(0, ""), *marks]
+    for i, (row, label) in enumerate(changes):
+        end = changes[i + 1][0] if i + 1 < len(changes) else end_row
+        # Who begins with a label is in the movement already.
+        settled = min(end, row + (settle_rows if row and label else 0))
+        add(row, settled, "")
+        add(settled, end, label)
     return found

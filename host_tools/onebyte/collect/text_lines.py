@@ -26,7 +26,7 @@ _FULL_SCALE = 32767
 _HEADROOM = 1.25
 _LATE_S = 0.25  # a later line is a gap if the next ones are late as well
 _LATE_ROWS = 3
-_LOOK_ROWS = 20
+_LOOK_ROWS, _LOOK_S = 20, 2.0  # who catches up does so within this
 
 
 def parse_channels(text: str) -> tuple[Channel, ...]:
@@ -201,11 +201,12 @@ def _late(times: np.ndarray, rate_hz: float) -> list[Gap]:
     n = len(times)
     lag = times - np.arange(n) / rate_hz
     threshold = max(_LATE_S, _LATE_ROWS / rate_hz)
+    look = max(_LOOK_ROWS, round(_LOOK_S * rate_hz))
     jumps = np.flatnonzero(np.diff(times) > threshold) + 1
     gaps = []
     for row in jumps:
-        before = lag[max(0, row - _LOOK_ROWS) : row].min()
-        late = lag[row : row + _LOOK_ROWS].min() - before
+        before = lag[max(0, row - look) : row].min()
+        late = lag[row : row + look].min() - before
         if late > threshold:
             gaps.append(Gap(int(row), float(times[row]), round(late * rate_hz), False, "jump"))
     return gaps

@@ -161,7 +161,8 @@ def main(arguments: list[str]) -> int:
     while cuts.n < most and not any(cuts.found.values()):
         cuts.live((GOOD, BAD)[lives % 2], most)
         lives += 1
-    print(f"{lives} lives, {cuts.finished} to their end, {cuts.judged} starts judged")
+        print(f"{lives} lives, {cuts.n} cuts, {cuts.judged} starts judged", flush=True)
+    print(f"{cuts.finished} of {lives} lives came to their end")
     print(
         f"powercut emulator cuts={cuts.n} " + " ".join(f"{k}={n}" for k, n in cuts.found.items())
     )

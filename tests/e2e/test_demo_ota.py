@@ -76,7 +76,7 @@ def test_good_releases_stay_and_bad_ones_go(
         assert n_all >= 20 and n_right / n_all > 0.4
     # The model changed while the node ran, once for the better and once in vain.
     assert any(len({run.model for run in one.runs}) == 2 for one in play.explained.values())
-    assert play.n_hangs == 2 and play.n_crashes == 0 and play.n_restarts >= 6
+    assert play.n_hangs >= 2 and play.n_crashes == 0 and play.n_restarts >= 6
     assert 4 < play.longest_pause_s < 30
 
 

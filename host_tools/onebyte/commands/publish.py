@@ -99,12 +99,13 @@ def _publish(
     from onebyte.updates import publish
     from onebyte.updates.rollout import Rollout
 
-    asked_before = publish.nodes_that_want(settings, offer, nodes)
+    is_followed = not options["detach"]
+    asked_before = publish.nodes_that_want(settings, offer, nodes) if is_followed else []
     if not options["follow"]:
         n_chunks = publish.publish(settings, offer, nodes)
         where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
         _say(options, f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes")
-    if options["detach"]:
+    if not is_followed:
         _say(options, "detached: trials wait for `onebyte publish --follow`, or are reverted")
         return 0
     rollout = Rollout(offer.seq, nodes, asked_before)

@@ -2,7 +2,7 @@
 
 from app import loader as app_loader
 from app.update_channel import UpdateChannel
-from formats import manifest
+from formats import errors, manifest
 from ota import check, install, job, loader, trial, trust, unpack
 
 
@@ -73,7 +73,10 @@ def _unpacked_size(_):
 
         stream = deflate.DeflateIO(source, deflate.RAW, 12)
         for _ in range(100):
-            content = unpack._read(stream, 1024)
+            try:
+                content = stream.read(1024)
+            except Exception:
+                raise errors.OnebyteError(errors.UPDATE_DEFLATE)
             if not content:
                 break
             target.write(content)

@@ -1,23 +1,13 @@
 """An ESP32's firmware in two partitions; power fails at every write of ours and of the chip."""
 
 import hashlib
-import sys
 
+from esp32_chip import esp32, platform_esp32
 from nor_flash import CLEAN, KINDS, TORN
 
 from formats import manifest
 from formats.slot_state import NO_SLOT, SLOT_A, SLOT_B, State
 from ota import partition_writer, slot_changes, slots
-
-_HARDWARE = __file__.rsplit("/", 2)[0] + "/fakes/hardware"
-sys.path.insert(0, _HARDWARE)
-for _name in ("esp32", "machine"):
-    sys.modules.pop(_name, None)
-import esp32  # noqa: E402
-
-from ota import platform_esp32  # noqa: E402
-
-sys.path.remove(_HARDWARE)
 
 OLD = esp32.make_image(4500, 1)
 NEW = esp32.make_image(7111, 2)

@@ -1,11 +1,10 @@
 """A release with an ESP32's firmware: the real updater and loader over a chip's partitions."""
 
-import sys
-
 import ota_releases
 import slot_files
 import update_world
 import vfs
+from esp32_chip import esp32, platform_esp32
 from ota_releases import Release
 from update_world import SIGNER, World
 
@@ -14,16 +13,6 @@ from formats.slot_state import SLOT_A, SLOT_B
 from ota import loader, slots
 from ota.store import Store
 from ota.updater import Updater
-
-_HARDWARE = __file__.rsplit("/", 2)[0] + "/fakes/hardware"
-sys.path.insert(0, _HARDWARE)
-for _name in ("esp32", "machine", "ota.platform_esp32"):
-    sys.modules.pop(_name, None)
-import esp32  # noqa: E402
-
-from ota import platform_esp32  # noqa: E402
-
-sys.path.remove(_HARDWARE)
 
 OLD = esp32.make_image(4500, 1)
 NEW = esp32.make_image(9111, 2)

@@ -124,7 +124,7 @@ class _Stored(io.IOBase):
     def __init__(self, pieces, n_bytes: int) -> None:
         self._pieces = pieces
         self._left = n_bytes
-        self._piece = b""
+        self._piece = memoryview(b"")
 
     def readinto(self, target):
         """Fill a part of a buffer; 0 at the end."""
@@ -138,7 +138,7 @@ class _Stored(io.IOBase):
         self._piece = self._piece[n_bytes:]
         return n_bytes
 
-    def gather(self) -> bytes:
+    def gather(self) -> bytearray:
         """Return all of it."""
         content = bytearray(self._left)
         at = 0

@@ -71,6 +71,15 @@ def test_facts_are_those_of_the_interpreter() -> None:
     assert (facts.unique_id, facts.board, facts.product) == ("0011aaff", "", None)
 
 
+def test_file_named_product_is_no_frozen_product() -> None:
+    with ReplBoard() as fake:
+        with open_board(fake.path) as board:
+            board.write_file("/product.py", b"VENDOR=PRODUCT_CLASS=HARDWARE=FIRMWARE=1")
+        with open_board(fake.path) as board:
+            assert board.facts.product is None
+            assert board.exec("import sys\nprint(sys.path[-1])") == "/\n"
+
+
 def test_product_is_told() -> None:
     text = b'{"vendor": "v", "class": "c"}'
     with ReplBoard() as fake, open_board(fake.path) as board:

@@ -16,7 +16,8 @@ _ARCHITECTURES = (
     *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
 )
 
-# Prints one line of JSON. A board without our firmware lacks some of the modules.
+# Prints one line of JSON. A board without our firmware lacks some of the modules; a file named
+# product on the filesystem is no frozen one.
 SCRIPT = """
 import sys,json
 i=sys.implementation
@@ -30,6 +31,8 @@ try:
  import figures
  d['board']=figures.NAME
 except (ImportError,AttributeError):pass
+w=sys.path[:]
+sys.path[:]=['.frozen']
 try:
  import product as p
  d['product']={'frozen':True,'vendor':p.VENDOR,'class':p.PRODUCT_CLASS,'hardware':p.HARDWARE,
@@ -40,6 +43,7 @@ except (ImportError,AttributeError):
   d['product']=json.load(f)
   f.close()
  except (OSError,ValueError):pass
+sys.path[:]=w
 print(json.dumps(d))
 """
 

@@ -27,7 +27,7 @@ _MOSQUITTO_PBKDF2_ROUNDS = 101  # the default of mosquitto_passwd
 
 
 class TlsFiles(NamedTuple):
-    """PEM files of the broker's own certificate and key, and of the CA whose clients it lets in."""
+    """PEM files: the broker's own certificate and key, and the CA whose clients it lets in."""
 
     certificate: Path
     key: Path

@@ -121,6 +121,8 @@ class Install:
                 self.done_bytes = before
             self.done_bytes += entry[3]
         # Only here could the slot be taken for whole, and only if every hash is right.
+        if self.room:
+            self.room.give()  # to the manifest
         content = self._downloads.read(MANIFEST)
         if hashlib.sha256(content).digest() != self._digest:
             raise OnebyteError(errors.UPDATE_HASH, "manifest")

@@ -92,7 +92,7 @@ class Writer:
         """Write what follows on `position`."""
         assert self.position + len(data) <= self._size
         view = memoryview(data)
-        while view:
+        while len(view):  # noqa: PLC1802 - whether one without bytes is false is a port's matter
             # One write never leaves a chunk, so a torn one is the last that there is.
             n_bytes = min(len(view), CHUNK_BYTES - self.position % CHUNK_BYTES)
             self._write_inside(view[:n_bytes])

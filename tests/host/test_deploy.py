@@ -1,0 +1,165 @@
+"""`onebyte deploy` before it meets a board, and what the desk is answered."""
+
+from pathlib import Path
+
+import pytest
+import signed_boards
+from click.testing import CliRunner
+from signed_boards import Vendor
+
+from onebyte.boards import deploy, deploy_release
+from onebyte.boards.deploy_release import Standing
+from onebyte.commands.deploy import command
+from onebyte.errors import UserError
+
+STANDING = {
+    **{"phase": "idle", "running": "a", "epoch": 1, "installed_seq": 4, "pending_seq": 0},
+    **{"last_bad_seq": 6, "security_floor": 3, "vendor": 7, "product_class": 3, "hardware": 2},
+    **{"firmware": 1, "tenant": "lab", "mpy_abi": 6, "arch": 4, "slot_bytes": 262144},
+    **{"seq": 4, "manifest": "/s/a/manifest"},
+}
+
+
+class FakeWire:
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+class FakeBoard:
+    """A board whose running slot is a dict."""
+
+    device = "/dev/board"
+
+    def __init__(self, files: dict[str, bytes], platform: str = "rp2") -> None:
+        self.files = files
+        self.transport = self
+        self.serial = FakeWire()
+        self.facts = type("Facts", (), {"platform": platform, "arch": "armv6m"})
+
+    def read_file(self, path: str) -> bytes:
+        return self.files[path]
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    return Vendor(tmp_path)
+
+
+def in_slot_a(vendor: Vendor) -> FakeBoard:
+    files = [*signed_boards.app("hello"), signed_boards.model()]
+    slot = signed_boards.in_slot(1, vendor.release(4, files))
+    return FakeBoard({f"/{name}": content for name, content in slot.items()})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "nothing to deploy"),
+        (["--model", "x.obm"], "files need --key"),
+        (["releases/5", "--model", "x.obm"], "a RELEASE is signed already"),
+        (["releases/5", "--key", "k.pem"], "a RELEASE is signed already"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(arguments: list[str], words: str) -> None:
+    done = CliRunner().invoke(command, [*arguments, "--port", "/dev/nowhere"])
+    assert isinstance(done.exception, UserError), done.output
+    assert words in str(done.exception) and "\n" not in str(done.exception)
+
+
+def test_a_model_alone_keeps_the_app_by_its_hashes(vendor: Vendor) -> None:
+    board = in_slot_a(vendor)
+    other = signed_boards.model(signed_boards.MODEL.with_name("holdout.obm"))
+    release = deploy_release.make(board, Standing(STANDING), [other], vendor.release_key, {})
+    found = release.manifest
+    assert (found.manifest_seq, found.content_version, found.tenant) == (7, 3, "")
+    assert (found.vendor, found.product_class, found.hardware_mask, found.mpy_abi) == (7, 3, 4, 6)
+    names = [entry[4] for entry in found.files]
+    assert "node.mpy" in names and names.count("model.obm") == 1
+    assert len(release.objects) == 1, "the app is not sent"
+
+
+def test_an_app_replaces_the_whole_app_and_keeps_the_model(vendor: Vendor, tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text("def main(updates, path):\n    return 0\n")
+    new = signed_boards.sources.app(tmp_path, signed_boards.sources.Compiler())
+    board = in_slot_a(vendor)
+    release = deploy_release.make(board, Standing(STANDING), new, vendor.release_key, {})
+    assert [entry[4] for entry in release.manifest.files] == ["run.mpy", "model.obm"]
+    fresh = deploy_release.make(
+        board, Standing(STANDING), new, vendor.release_key, {"fresh": True}
+    )
+    assert [entry[4] for entry in fresh.manifest.files] == ["run.mpy"]
+
+
+def test_the_same_files_make_the_same_release(vendor: Vendor) -> None:
+    board = in_slot_a(vendor)
+    made = [
+        deploy_release.make(
+            board, Standing(STANDING), [signed_boards.model()], vendor.release_key, {}
+        ).content
+        for _ in range(2)
+    ]
+    assert made[0] == made[1], "an interrupted copy could not go on"
+
+
+def test_desk_gets_what_it_asks_for_with_ctrl_c_escaped(vendor: Vendor) -> None:
+    board = in_slot_a(vendor)
+    release = deploy_release.make(
+        board, Standing(STANDING), [signed_boards.model()], vendor.release_key, {"fresh": True}
+    )
+    desk = deploy._Desk(board, release, None)
+    ((name, content),) = release.objects.items()
+    desk.take(b"noise\r\ndesk get %s 0 100\r\nde" % name.encode())
+    desk.take(b"sk get %s 100 4096\r\n" % name.encode())
+    wire = board.serial.written
+    assert b"\x03" not in wire
+    length = int(wire[:8], 16)
+    piece = wire[16 : 16 + length].replace(b"\x1bE", b"\x03").replace(b"\x1b[", b"\x1b")
+    assert piece == content[:100]
+    assert desk.sent.n_bytes == min(len(content), 4196)
+    desk.take(b"desk end 135 SIGNED_KEY(135)\r\n")
+    assert desk.end == (135, "SIGNED_KEY(135)")
+    with pytest.raises(UserError, match="has lost a file"):
+        desk.take(b"desk get %s 0 10\r\n" % (b"0" * 64))
+
+
+class FakePort:
+    """Console lines for a listener."""
+
+    def __init__(self, *lines: str) -> None:
+        self.serial = self
+        self._lines = [f"{line}\r\n".encode() for line in lines]
+
+    def read_some(self) -> bytes:
+        return self._lines.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("onebyte update: release 7 is confirmed", "confirmed"),
+        ("onebyte update: release 7 failed: TRIAL_HEAP(212)", "failed: TRIAL_HEAP(212)"),
+        (
+            "onebyte boot: slot a, release 4; release 7 was taken back: TRIAL_SPENT(190)",
+            "was taken back: TRIAL_SPENT(190)",
+        ),
+    ],
+)
+def test_console_says_how_a_trial_ends(
+    line: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = FakePort(
+        "ob1 noise", "onebyte boot: slot a, release 4; release 6 was taken back: X(1)", line
+    )
+    monkeypatch.setattr(deploy, "Transport", lambda device: port)
+    if verdict == "confirmed":
+        deploy.wait_for_verdict("/dev/board", 7, 5, print)
+        return
+    with pytest.raises(deploy.Refused) as refused:
+        deploy.wait_for_verdict("/dev/board", 7, 5, print)
+    assert str(refused.value) == f"/dev/board: release 7 {verdict}; the board runs what it ran"

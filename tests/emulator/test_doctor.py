@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import onebyte
+from signed_boards import Vendor, state
 
-from formats import sealed
+from formats import errors, sealed
 from onebyte.boards import doctor, probes
 from onebyte.boards.link import open_board
 from onebyte.crossbuild import firmware
@@ -23,15 +24,17 @@ VALUES = {"tenant": "lab", "device": "p", "broker_host": "10.0.0.1", "sensor": "
 
 
 @contextmanager
-def board(image: firmware.Firmware, folder: Path, **more: Any) -> Iterator[Machine]:
-    """A provisioned board with a model and a sensor, at its prompt."""
+def board(
+    image: firmware.Firmware, folder: Path, files: dict[str, bytes] | None = None, **more: Any
+) -> Iterator[Machine]:
+    """A provisioned board with a model, a sensor and further files, at its prompt."""
     rows = folder / "rows.i16"
     noise = np.random.default_rng(1).normal(0, 300, (2000, 6))
     rows.write_bytes(noise.astype("<i2").tobytes())
     copy = sealed.pack(1, json.dumps(VALUES, separators=(",", ":")).encode())
-    files = littlefs.make_image({"id/config.a": copy, "model.obm": MODEL.read_bytes()})
+    content = {"id/config.a": copy, "model.obm": MODEL.read_bytes(), **(files or {})}
     chip = {"chip": "mpu6050", "rows": str(rows)}
-    with Machine(image.uf2, files, devices=[chip], **more) as machine:
+    with Machine(image.uf2, littlefs.make_image(content), devices=[chip], **more) as machine:
         machine.boot()
         yield machine
 
@@ -74,7 +77,10 @@ def test_one_fault_after_the_other_is_found(
             (found,) = (one for one in doctor.judge(opened.facts, said) if one.name == name)
             return found
 
-    with board(pico_ppp, tmp_path) as machine:
+    failed = state(installed_seq=5, last_bad_seq=7, fail_reason=errors.TRIAL_MODEL, record_seq=9)
+    with board(pico_ppp, tmp_path, {**Vendor(tmp_path).identity(), **failed}) as machine:
+        found = look(machine, "updates")
+        assert found.verdict == doctor.WARN and "7 failed: TRIAL_MODEL" in found.detail, found
         machine.set_device(0, who_am_i=0x55)
         assert "WHO_AM_I is 0x55" in look(machine, "sensor").detail
         machine.set_device(0, absent=True)
@@ -90,5 +96,5 @@ def test_one_fault_after_the_other_is_found(
 
 _PROBE_OF = {
     **{"sensor": "sensor", "model": "model"},
-    **{"filesystem": "files", "configuration": "config"},
+    **{"filesystem": "files", "configuration": "config", "updates": "updates"},
 }

@@ -265,7 +265,11 @@ def replaced(life):
     """Half a release has come when a newer one takes its place."""
     life.boot()
     life.install(2, n_pieces=6)
+    life.boot()
     life.update(3)
+    life.boot()
+    life.install(4, n_pieces=6)
+    life.update(5)
 
 
 def rotated(life):

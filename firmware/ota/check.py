@@ -106,6 +106,9 @@ class SlotCheck:
         yield
         found = manifest.parse(document.body)
         reason = trust.key_reason(found, document.signatures[0][0], key)
+        for entry in self._root.retired:
+            if reason and entry[0] == key[0]:  # it could sign more when this was installed
+                reason = trust.key_reason(found, document.signatures[0][0], entry)
         if not reason and self._device is not None:
             reason = trust.hardware_reason(found, self._device)
         if reason:

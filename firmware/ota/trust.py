@@ -167,11 +167,11 @@ def open_root(content, root, verify):
         raise OnebyteError(errors.ROOT_VENDOR)
     if any([name not in found.revoked for name in root.revoked]):
         raise OnebyteError(errors.ROOT_REVOKED, "a revoked key is forgotten")
-    listed = [entry[0] for entry in found.release_keys]
+    # A key whose scope has changed is retired in its old one: that must not do more than removing it.
     found.retired = [
         entry
         for entry in root.release_keys + root.retired
-        if entry[0] not in listed and signed.key_id(entry[0]) not in found.revoked
+        if entry not in found.release_keys and signed.key_id(entry[0]) not in found.revoked
     ]
     return found
 

@@ -30,9 +30,9 @@ class RootDocument:
         release_keys: List of (public key, product class or ANY_CLASS, mask of the file types that
             it may release), ascending.
         revoked: List of the ids of keys that must never be trusted again, ascending.
-        retired: Release keys of earlier epochs, as in `release_keys`, that are listed no more but
-            not revoked: what they signed goes on running, and nothing new of theirs is taken. Not
-            in the bytes; `ota.trust` fills it.
+        retired: Release keys of earlier epochs, as in `release_keys`, that are listed no more, or
+            for something else, but not revoked: what they signed then goes on running, and
+            nothing new is taken for it. Not in the bytes; `ota.trust` fills it.
     """
 
     def __init__(self, buf) -> None:

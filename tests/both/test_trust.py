@@ -175,6 +175,20 @@ def test_one_stolen_root_key_moves_nothing():
     assert judge_root(second("r1", "thief", **values)) == errors.SIGNED_THRESHOLD
 
 
+def test_a_key_that_may_sign_less_is_retired_for_the_rest():
+    wide = [entry for entry in root().release_keys if entry[0] == key("release")][0]
+    narrow = (wide[0], wide[1], 1 << manifest.FIRMWARE)
+    found = trust.open_root(second("r2", "r3", release_keys=[narrow]), root(), verify)
+    assert wide in found.retired and narrow not in found.retired
+    assert judge(release(), root=found) == errors.UPDATE_SCOPE, "nothing new is taken"
+    third = second("r2", "r3", epoch=3, release_keys=[wide])
+    again = trust.open_root(third, found, verify)
+    assert narrow in again.retired and wide not in again.retired
+    names = sorted(root().revoked + [signed.key_id(key("release"))])
+    gone = second("r2", "r3", release_keys=[], revoked=names)
+    assert wide not in trust.open_root(gone, root(), verify).retired
+
+
 def test_epochs_vendor_and_revoked_keys_go_on():
     for changes, code in (
         ({"epoch": 1}, errors.ROOT_EPOCH),

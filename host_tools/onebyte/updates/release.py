@@ -149,13 +149,15 @@ def inflated(stored: bytes, size: int) -> bytes | None:
 def write_objects(folder: Path, stored_by_id: dict[str, bytes]) -> None:
     """Write the objects of a release, and remove those that another one left there.
 
+    Whatever else lies in the folder is somebody's, and stays.
+
     Raises:
         UserError: The folder cannot be written.
     """
     for name, stored in stored_by_id.items():
         keys.write_file(folder / OBJECTS / name, stored)
     for path in (folder / OBJECTS).glob("*"):
-        if path.name not in stored_by_id:
+        if objects.is_id(path.name) and path.name not in stored_by_id and path.is_file():
             path.unlink()
 
 

@@ -312,6 +312,9 @@ def test_what_no_node_would_take_is_not_published(made: UpdateFolder, broker: Br
     made.pack(6, [app_file()])
     got = onebyte("publish", made.folder / "releases" / "6", "--roots", made.keys, *argv)
     assert_refused(got, "is not signed yet")
+    made.release(7, [app_file()], tenant="t8")
+    got = onebyte("publish", made.folder / "releases" / "7", "--roots", made.keys, *argv)
+    assert_refused(got, "is for tenant t8: every node of t9 refuses it")
     (folder / "objects" / objects.hash_id(hashlib.sha256(noise()).digest())).write_bytes(b"x")
     assert_refused(onebyte("publish", folder, "--roots", made.keys, *argv), "bytes, not 3200")
     assert retained(broker, "ob/t9/#") == {}

@@ -305,6 +305,17 @@ def test_a_signed_release_is_not_packed_over(made: UpdateFolder) -> None:
     assert Release(made.folder / "releases" / "5").signed_path.read_bytes() == before
 
 
+def test_pack_leaves_what_is_no_object(tmp_path: Path) -> None:
+    objects_folder = tmp_path / "5" / "objects"
+    (objects_folder / "folder").mkdir(parents=True)
+    (objects_folder / "notes.txt").write_text("mine")
+    old = objects_folder / objects.hash_id(bytes(32))
+    old.write_bytes(b"of an earlier release")
+    release.write_objects(tmp_path / "5", {objects.hash_id(bytes([1]) * 32): b"new"})
+    names = {path.name for path in objects_folder.iterdir()}
+    assert names == {"folder", "notes.txt", objects.hash_id(bytes([1]) * 32)}
+
+
 def verify(made: UpdateFolder, seq: int, **facts: object) -> verifying.Verified:
     found = Release(made.folder / "releases" / str(seq))
     return verifying.verify(found, made.chain(), facts or None)
@@ -411,7 +422,8 @@ def test_verify_with_mixed_up_files_is_one_line(made: UpdateFolder, tmp_path: Pa
     made.release(5, [app_file()])
     made.pack(6, [app_file()])
     argv = ["verify", made.folder / "releases" / "5", "--roots"]
-    assert_refused(onebyte(*argv, other.keys), "SIGNED_KEY(135)")
+    where = made.folder / "releases" / "5" / "manifest"
+    assert_refused(onebyte(*argv, other.keys), "SIGNED_KEY(135)", f"{where}, signed by key ")
     assert_refused(onebyte(*argv, tmp_path / "nosuch"), "holds no root.1")
     got = onebyte("verify", made.folder / "releases" / "6", "--roots", made.keys)
     assert_refused(got, "is not signed yet; onebyte sign does it")

@@ -55,8 +55,10 @@ def command(release: Path, roots: Path, settings: Any, **options: Any) -> int:
 
     chain = read_chain(roots)
     verifying.verify(Release(release), chain, None)
-    offer = publish.Offer.of(Release(release).signed(), chain, options["url"] or "")
+    signed = Release(release).signed()
+    offer = publish.Offer.of(signed, chain, options["url"] or "")
     _check_options(settings, options)
+    _check_tenant(signed.manifest.tenant, options)
     if options["http_folder"] and not options["follow"]:
         publish.write_http(offer, options["http_folder"])
         _say(options, f"{options['http_folder']}: {len(offer.stored_by_id)} objects")
@@ -91,6 +93,13 @@ def _check_options(settings: Any, options: dict[str, Any]) -> None:
         raise UserError("--http-folder and --url belong together: written here, fetched there")
     if options["follow"] + options["detach"] + options["withdraw"] > 1:
         raise UserError("--follow, --detach and --withdraw exclude each other")
+
+
+def _check_tenant(tenant: str, options: dict[str, Any]) -> None:
+    """Raise UserError when the release is for another tenant than the nodes; `tenant` is whose."""
+    given = options["tenant"]
+    if tenant and given not in (None, tenant) and not options["withdraw"]:
+        raise UserError(f"this release is for tenant {tenant}: every node of {given} refuses it")
 
 
 def _publish(

@@ -88,7 +88,12 @@ def verify(release: Release, chain: Chain, facts: dict[str, Any] | None) -> Veri
     """
     found = release.signed()
     document = signed.parse(found.content, signed.MANIFEST)
-    entry = trust.signer_of(document, chain.newest, keys.verify)
+    try:
+        entry = trust.signer_of(document, chain.newest, keys.verify)
+    except OnebyteError as error:
+        signers = " ".join(name.hex() for name, _ in document.signatures)
+        where = f"{release.signed_path}, signed by key {signers}"
+        raise OnebyteError(error.code, error.detail or where) from None
     reason = trust.key_reason(found.manifest, document.signatures[0][0], entry)
     if reason:
         raise OnebyteError(reason, f"release {found.manifest.manifest_seq}")

@@ -66,6 +66,15 @@ def test_a_root_key_is_replaced_by_the_thresholds_of_before_and_after(made: Upda
     assert ids(made.chain().newest.root_keys) == {key.key_id for key in (*made.root_keys[1:], new)}
 
 
+def test_a_chain_is_not_begun_anew_in_its_folder(made: UpdateFolder) -> None:
+    made.save_keys()
+    rotate(made, Changes(threshold=1), *made.root_keys[:2])
+    before = {path.name: path.read_bytes() for path in made.keys.iterdir()}
+    got = onebyte("keygen", "root", made.keys, "--vendor", VENDOR, "--force")
+    assert_refused(got, "holds a chain of root documents; take another folder")
+    assert {path.name: path.read_bytes() for path in made.keys.iterdir()} == before
+
+
 def test_holders_sign_one_after_the_other_and_see_what(made: UpdateFolder) -> None:
     made.save_keys()
     base = made.folder / "new"

@@ -59,7 +59,10 @@ def make_root(plan: Plan, new_passphrase: Callable[[str], str]) -> list[str]:
     documents = [roots.file_of(plan.folder, 1), roots.draft_file_of(plan.folder, 1)]
     for base in bases:
         keys.check_free([keys.private_path(base), keys.public_path(base)], plan.force)
-    keys.check_free([*documents, roots.file_of(plan.folder, 2)], plan.force)
+    keys.check_free(documents, plan.force)
+    # Nodes go through this chain: a new first document would end it, and take its keys along.
+    if roots.file_of(plan.folder, 2).exists():
+        raise UserError(f"{plan.folder} holds a chain of root documents; take another folder")
     made = [keys.generate() for _ in bases]
     fields = rotation.first_fields(
         plan.vendor, plan.threshold, [*others, *(key.public for key in made)], release_keys

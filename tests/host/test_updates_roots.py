@@ -75,6 +75,19 @@ def test_a_chain_is_not_begun_anew_in_its_folder(made: UpdateFolder) -> None:
     assert {path.name: path.read_bytes() for path in made.keys.iterdir()} == before
 
 
+def test_a_key_that_is_given_twice_is_one_line(made: UpdateFolder, tmp_path: Path) -> None:
+    made.save_keys()
+    release, other = made.keys / "release.pub", made.keys / "root-1.pub"
+    for options in (
+        ("--release-key", release, "--release-key", f"{release}:7"),
+        ("--root-key", other, "--root-key", other),
+        ("--root-key", other, "--release-key", other),
+    ):
+        got = onebyte("keygen", "root", tmp_path / "new", "--vendor", VENDOR, *options)
+        assert_refused(got, "is given twice")
+    assert not (tmp_path / "new").exists()
+
+
 def test_holders_sign_one_after_the_other_and_see_what(made: UpdateFolder) -> None:
     made.save_keys()
     base = made.folder / "new"

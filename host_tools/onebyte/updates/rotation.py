@@ -60,7 +60,15 @@ def scope_text(product_class: int, types: int) -> str:
 def first_fields(
     vendor: int, threshold: int, root_keys: list[bytes], release_keys: list[tuple[bytes, int, int]]
 ) -> dict[str, Any]:
-    """Return the fields of the first root document."""
+    """Return the fields of the first root document.
+
+    Raises:
+        UserError: A key is given twice.
+    """
+    names = [signed.key_id(key) for key in [*root_keys, *(entry[0] for entry in release_keys)]]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"key {name.hex()} is given twice")
     return {
         "vendor": vendor,
         "threshold": threshold,

@@ -167,7 +167,7 @@ def open_root(content, root, verify):
         raise OnebyteError(errors.ROOT_VENDOR)
     if any([name not in found.revoked for name in root.revoked]):
         raise OnebyteError(errors.ROOT_REVOKED, "a revoked key is forgotten")
-    # A key whose scope has changed is retired in its old one: that must not do more than removing it.
+    # A key that may sign less now is retired for the rest, as if it had been removed.
     found.retired = [
         entry
         for entry in root.release_keys + root.retired

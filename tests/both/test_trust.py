@@ -176,7 +176,7 @@ def test_one_stolen_root_key_moves_nothing():
 
 
 def test_a_key_that_may_sign_less_is_retired_for_the_rest():
-    wide = [entry for entry in root().release_keys if entry[0] == key("release")][0]
+    wide = next(entry for entry in root().release_keys if entry[0] == key("release"))
     narrow = (wide[0], wide[1], 1 << manifest.FIRMWARE)
     found = trust.open_root(second("r2", "r3", release_keys=[narrow]), root(), verify)
     assert wide in found.retired and narrow not in found.retired

@@ -189,7 +189,7 @@ def test_a_root_key_of_somebody_else_signs_later(tmp_path: Path) -> None:
         (["--release-key", "{}:x"], "'x' is no product class"),
         (["--release-key", "{}:65536"], "is no product class: write 1 to 65535"),
         (["--release-key", "{}:any:apps"], "'apps' is no type of file; there are app,"),
-        (["--release-key", "{}", "--release-key", "{}"], "no root document can say this"),
+        (["--release-key", "{}", "--release-key", "{}"], "is given twice"),
         (["--keys", "1", "--threshold", "1", "--root-key", "{}"], "at least one root key is made"),
         (["--vendor", "0"], "0 is not in the range 1<=x<=65535"),
     ],

@@ -98,7 +98,8 @@ def start(files, prefix: str):
         return current
     except Exception as error:
         sys.path[:] = path
-        print("onebyte boot: the loader failed, the frozen app runs: %r" % error)
+        values = type(error).__name__, error
+        print("onebyte boot: the loader failed, the frozen app runs: %s: %s" % values)
         return None
 
 

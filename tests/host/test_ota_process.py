@@ -162,3 +162,5 @@ def test_a_wrong_identity_leaves_a_node_without_updates(folder, slots, name) -> 
         assert status == 0, lines
         assert lines[0].startswith("onebyte boot: "), lines
         assert "no updates" in lines[0] or "the frozen app runs" in lines[0], lines
+        if content == b"\xff" * 100 and name == "id/root":
+            assert "OnebyteError: SIGNED_MAGIC(" in lines[0], lines

@@ -48,6 +48,12 @@ ALLOWED = {
         "onebyte.updates",
         *BASE,
     },
+    "host_tools/onebyte/boards/install.py": {
+        "onebyte.boards",
+        "onebyte.crossbuild.natmods",
+        "onebyte.updates.sources",
+        *BASE,
+    },
     "host_tools/onebyte/boards/*.py": {"formats", "ota.trust", "onebyte.boards", *BASE},
     "host_tools/onebyte/collect/*.py": {
         "formats",

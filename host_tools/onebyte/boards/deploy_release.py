@@ -64,7 +64,7 @@ def read_standing(board: Board) -> Standing:
     if any(line.startswith("desk none") for line in lines):
         raise UserError(
             f"{board.device}: this firmware has no loader for releases: flash an image of "
-            "`make firmware`, or copy firmware/ota and its libraries to /lib"
+            "`make firmware`, or `onebyte provision --install BOARD`"
         )
     try:
         values = json.loads(lines[-1])

@@ -31,6 +31,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--product", type=_FILE, help="What product it is, for updates; TOML, or JSON and --root."
 )
 @click.option("--root", type=_FILE, help="The root document that its updates rest on.")
+@click.option("--install", metavar="BOARD", help="First our files: pico_w or esp32_s3.")
 @click.option("--fresh", is_flag=True, help="Keep nothing of what the board has.")
 @click.option("--lock", is_flag=True, help="Lock the console: no Ctrl-C, no prompt.")
 @click.option("--unlock", is_flag=True, help="Open a locked console; asks to press RESET.")
@@ -49,6 +50,7 @@ def command(port: str, passphrase_files: tuple[Path, ...], **options: Any) -> No
     Example: onebyte provision
              onebyte provision --file kitchen.toml --ca ca.pem --port /dev/ttyACM0
              onebyte provision --file house.toml --csv rooms.csv
+             onebyte provision --install pico_w --file kitchen.toml
              onebyte provision --set sensor=mpu6050 --lock
     """
     _check_options(port, options)
@@ -64,7 +66,7 @@ def command(port: str, passphrase_files: tuple[Path, ...], **options: Any) -> No
 
 def _check_options(port: str, options: dict[str, Any]) -> None:
     alone = [name for name in ("show", "clear", "unlock") if options[name]]
-    others = [name for name in ("toml", "table", "pairs", "lock") if options[name]]
+    others = [name for name in ("toml", "table", "pairs", "lock", "install") if options[name]]
     if len(alone) > 1 or (alone and others):
         raise UserError(f"--{alone[0]} goes with no other action")
     if port and options["table"]:
@@ -107,9 +109,14 @@ def _provision_one(port: str, options: dict[str, Any], passphrases: Passphrases)
 
     profile = _profile(options, passphrases)
     asks = not (options["toml"] or options["pairs"] or profile.files or options["lock"])
-    if asks and not sys.stdin.isatty():
+    if asks and not options["install"] and not sys.stdin.isatty():
         raise UserError("no terminal to ask: use --file, --csv or --set")
     with open_board(port) as board:
+        if options["install"]:
+            click.echo(_install(board, options["install"]))
+            if asks:
+                _restart(board, options)
+                return
         current = provision.read_current(board)
         if asks:
             from onebyte.questions import ask
@@ -128,10 +135,11 @@ def _provision_many(options: dict[str, Any], passphrases: Passphrases) -> None:
     targets = read_csv(options["table"], base, passphrases.of)
 
     def one(board: "Board", target: "Target") -> str:
+        done = f"{_install(board, options['install'])}; " if options["install"] else ""
         current = provision.read_current(board)
         line = provision.apply(board, target.profile, current, options["fresh"])
         _restart(board, options)
-        return line
+        return done + line
 
     results = provision.each(provision.match_boards(targets), one)
     for result in results:
@@ -139,6 +147,18 @@ def _provision_many(options: dict[str, Any], passphrases: Passphrases) -> None:
     n_failed = sum(result.failed for result in results)
     if n_failed:
         raise UserError(f"{n_failed} of {len(results)} boards were not provisioned")
+
+
+def _install(board: "Board", name: str) -> str:
+    """Put our files on a board with MicroPython's own image; return a line."""
+    from onebyte.boards import install
+    from onebyte.boards.progress import bars
+
+    with bars() as bar:
+        work = install.install(board, name, bar(board.device))
+    if work.note:
+        click.echo(f"{board.device}: {work.note}", err=True)
+    return str(work)
 
 
 def _profile(options: dict[str, Any], passphrases: Passphrases) -> "Profile":

@@ -314,3 +314,26 @@ def test_no_board_or_one_in_the_wrong_mode(plugged: Callable[..., None], tmp_pat
     plugged(hidden=(tmp_path / "RPI-RP2",))
     with pytest.raises(UserError, match=r"in BOOTSEL mode"):
         diagnosis.choose_port("")
+
+
+_MEASURE = """
+import gc
+gc.collect()
+with open(NEW,'rb') as opened:print(len(opened.read()))
+"""
+
+
+def test_file_left_open_by_a_pulled_cable_spoils_nothing_later(impatient: None) -> None:
+    with ReplBoard() as fake:
+        with open_board(fake.path) as board:
+            before = fake.n_in
+            board.write_file("/a", bytes(300), judge=_MEASURE)
+            n_bytes = fake.n_in - before
+        for share in (0.3, 0.4, 0.5, 0.6, 0.7):
+            with open_board(fake.path) as board:
+                fake.unplug_after = fake.n_in + int(share * n_bytes)
+                with pytest.raises(UserError):
+                    board.write_file("/a", bytes(300))
+            fake.replug()
+            with open_board(fake.path) as board:
+                assert board.write_file("/a", bytes(300), judge=_MEASURE) == "300", share

@@ -276,14 +276,16 @@ class Board:
         folders = [path[:at] for at, letter in enumerate(path) if letter == "/" and at]
         self.exec(
             f"import os,binascii\nfor d in {folders!r}:\n try:os.mkdir(d)\n except OSError:pass\n"
-            f"f=open({path + '.new'!r},'wb')\nw=f.write\na=binascii.a2b_base64"
+            # A file that a pulled cable left open would be written by the collector, later.
+            "try:_new.close()\nexcept Exception:pass\n"
+            f"_new=open({path + '.new'!r},'wb')\nw=_new.write\na=binascii.a2b_base64"
         )
         for at in range(0, len(content), _WRITE_CHUNK_BYTES):
             chunk = content[at : at + _WRITE_CHUNK_BYTES]
             self.exec(f"w(a('{binascii.b2a_base64(chunk, newline=False).decode()}'))")
             if progress:
                 progress(at + len(chunk), len(content))
-        self.exec("f.close()")
+        self.exec("_new.close()")
 
     def _rename_new(self, path: str, digest: str, judge: str) -> str:
         """Put the new file in the old one's place if it is what was meant, and good."""
@@ -301,7 +303,7 @@ class Board:
 
     def _remove_new(self, path: str) -> None:
         with contextlib.suppress(UserError):
-            self.exec("try:f.close()\nexcept Exception:pass")
+            self.exec("try:_new.close()\nexcept Exception:pass")
             self.remove_file(path + ".new")
 
 

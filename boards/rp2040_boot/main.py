@@ -6,13 +6,28 @@ on, so Ctrl-C is heard. An image for a product runs no program of the filesystem
 
 import sys
 
-import board
 import flash_mount
 
-from app import safe_boot
-from ota import updates  # all of it, before a file of the filesystem can be found
-
 _OPEN_PATH = [".frozen", "/lib", "/"]
+
+
+def is_open() -> bool:
+    """Returns whether this image runs programs of the filesystem: it was built for no product."""
+    try:
+        __import__("product")  # boot.py left only frozen modules to be found
+    except ImportError:
+        return True
+    return False
+
+
+def wait() -> None:
+    """Waits for Ctrl-C; then all of the loader is there, and no file has stood in for a part."""
+    import board
+
+    from app import safe_boot
+    from ota import updates  # noqa: F401
+
+    safe_boot.window(board.make_power(), board.make_retained())
 
 
 def read_own_program() -> str:
@@ -30,13 +45,13 @@ def main() -> None:
         # Short, since the port keeps 256 bytes for a terminal that opens later.
         print("onebyte boot: no filesystem; the flash is", flash_mount.problem)
         return
-    is_open = updates.product.read_frozen() is None
+    opens = is_open()
     try:
-        safe_boot.window(board.make_power(), board.make_retained())
+        wait()
     finally:
-        if is_open:  # also for who interrupts
+        if opens:  # also for who interrupts, however early
             sys.path[:] = _OPEN_PATH
-    source = read_own_program() if is_open else ""
+    source = read_own_program() if opens else ""
     if source:
         exec(compile(source, "/main.py", "exec"), {"__name__": "__main__"})
     else:

@@ -518,6 +518,6 @@ def test_noise_raises_nothing_else():
 
 
 def test_errors_say_their_name():
-    assert errors.name(200) == "UNKNOWN"
+    assert errors.name(255) == "UNKNOWN"
     assert str(errors.OnebyteError(errors.CRC)) == "CRC(5)"
     assert str(errors.OnebyteError(errors.CRC, "why")) == "CRC(5): why"

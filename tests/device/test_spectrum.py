@@ -25,7 +25,7 @@ def features_of(kernels, spectrum):
     made, _ = make_node(board, spectrum=spectrum)
     assert made.model_error is None, made.model_error
     features = array("h", bytes(20))
-    made._sensing._model.features_into(random_window(3, 64, 4), 0, features)
+    made.sensing._model.features_into(random_window(3, 64, 4), 0, features)
     return features
 
 

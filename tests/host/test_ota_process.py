@@ -146,7 +146,9 @@ def test_a_trial_that_ends_badly_restarts_until_its_tries_are_spent(
         assert state_of(slots).tries_left == left
     status, lines = start(folder, slots)
     assert status == 0, lines
-    assert lines[0] == "onebyte boot: slot a, release 1"
+    assert lines[0] == (
+        "onebyte boot: slot a, release 1; release 2 was taken back: TRIAL_SPENT(190)"
+    )
     state = state_of(slots)
     assert (state.last_bad_seq, state.fail_reason) == (2, errors.TRIAL_SPENT)
 

@@ -36,10 +36,9 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write two commands a line, by group: a list of one a line is longer than a screen."""
-        known = self.list_commands(ctx)
         formatter.write("\n")
         for group, names in onebyte.commands.GROUPS.items():
-            cells = [self._cell(ctx, name) for name in names if name in known]
+            cells = [self._cell(ctx, name) for name in names]
             for i in range(0, len(cells), 2):
                 head = "" if i else group
                 row = "".join(cell.ljust(_CELL) for cell in cells[i : i + 2])
@@ -63,8 +62,8 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
-    Mistakes of the user and data that we refuse end as one line on stderr and code 2, an interrupt
-    as 130. Everything else is a bug and keeps its traceback.
+    Mistakes of the user, data that we refuse and files that the system refuses end as one line on
+    stderr and code 2, an interrupt as 130. Everything else is a bug and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -76,6 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(_usage_message(error))
     except (UserError, OnebyteError) as error:
         return _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _refuse(f"cannot use {error.filename}: {error.strerror}")
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -42,7 +42,7 @@ def pico(engine: object) -> firmware.Firmware:
 @pytest.fixture(scope="module")
 def vendor(tmp_path_factory: pytest.TempPathFactory) -> Vendor:
     made = Vendor(tmp_path_factory.mktemp("vendor"))
-    keys.write_pair(made.folder / "release", made.release_key, PASSPHRASE)
+    keys.write_pairs([(made.folder / "release", made.release_key, PASSPHRASE)])
     (made.folder / "passphrase").write_text(f"{PASSPHRASE}\n")
     return made
 

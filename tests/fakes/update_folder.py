@@ -51,8 +51,8 @@ class UpdateFolder:
     def save_keys(self) -> None:
         """Write the key files, too."""
         for number, key in enumerate(self.root_keys, 1):
-            keys.write_pair(self.keys / f"root-{number}", key, PASSPHRASE)
-        keys.write_pair(self.keys / "release", self.release_key, PASSPHRASE)
+            keys.write_pairs([(self.keys / f"root-{number}", key, PASSPHRASE)])
+        keys.write_pairs([(self.keys / "release", self.release_key, PASSPHRASE)])
 
     def pack(self, seq: int, files: list[SourceFile], **values: object) -> Release:
         """Pack a release; its content version is its seq unless `values` says otherwise."""

@@ -139,9 +139,16 @@ def test_interrupt_is_130_without_a_message(monkeypatch):
     assert (code, out, err.strip()) == (130, "", "")
 
 
-def test_bug_keeps_its_traceback(monkeypatch):
-    fail_with(monkeypatch, ZeroDivisionError("a bug"))
-    with pytest.raises(ZeroDivisionError):
+def test_file_that_the_system_refuses_is_one_line_and_code_2(monkeypatch):
+    fail_with(monkeypatch, PermissionError(13, "Permission denied", "keys/root.1"))
+    message = "onebyte: error: cannot use keys/root.1: Permission denied\n"
+    assert onebyte("broken") == (2, "", message)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), OSError(9, "Bad descriptor")])
+def test_bug_keeps_its_traceback(monkeypatch, error):
+    fail_with(monkeypatch, error)
+    with pytest.raises(type(error)):
         onebyte("broken")
 
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import pty
+import resource
 import shutil
 import stat
 import subprocess
@@ -22,6 +23,7 @@ from onebyte.passphrases import VARIABLE
 from onebyte.updates import keys, roots
 
 REAL_ROUNDS = keys.KDF_ROUNDS
+FULL_AT_BYTES = 200  # a public key fits, a private one does not
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def secret_bytes(path: Path, passphrase: str) -> bytes:
 
 def test_a_key_comes_back_with_its_passphrase_alone(tmp_path: Path) -> None:
     key = keys.generate()
-    keys.write_pair(tmp_path / "k" / "release", key, "pässwörd")
+    keys.write_pairs([(tmp_path / "k" / "release", key, "pässwörd")])
     path = tmp_path / "k" / "release.pem"
     assert mode_of(path) == 0o600
     assert keys.read_private(path, "pässwörd") == key
@@ -72,7 +74,7 @@ def test_the_derivation_is_as_slow_as_it_should_be(
 ) -> None:
     monkeypatch.setattr(keys, "KDF_ROUNDS", REAL_ROUNDS)
     assert REAL_ROUNDS >= 600_000
-    keys.write_pair(tmp_path / "release", keys.generate(), "sesame")
+    keys.write_pairs([(tmp_path / "release", keys.generate(), "sesame")])
     openssl = shutil.which("openssl")
     if openssl is None:
         assert os.environ.get("CI") != "true", "CI needs openssl"
@@ -106,7 +108,7 @@ def test_other_keys_are_refused(tmp_path: Path) -> None:
     keys.write_device(tmp_path / "watch", ("home", "watch"), "sesame", None)
     with pytest.raises(UserError, match="no Ed25519 key"):
         keys.read_private(tmp_path / "watch.pem", "sesame")
-    keys.write_pair(tmp_path / "release", keys.generate(), "sesame")
+    keys.write_pairs([(tmp_path / "release", keys.generate(), "sesame")])
     with pytest.raises(UserError, match="is a private key; give its public half"):
         keys.read_public(tmp_path / "release.pem")
     with pytest.raises(UserError, match=r"cannot read .*: No such file"):
@@ -149,6 +151,52 @@ def test_a_device_key_is_what_a_board_and_a_ca_take(tmp_path: Path) -> None:
     assert mode_of(der) == mode_of(tmp_path / "watch.pem") == 0o600
     assert_refused(onebyte(*argv), "is there already")
     assert_refused(onebyte(*argv[:-1], "UPPER"), "must be 1 to 32 of a-z")
+
+
+def test_no_umask_opens_a_private_key(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        keys.write_pairs([(tmp_path / "release", keys.generate(), "sesame")])
+        der = tmp_path / "watch.der"
+        keys.write_device(tmp_path / "watch", ("home", "watch"), "sesame", der)
+    finally:
+        os.umask(before)
+    modes = {path.name: mode_of(path) for path in tmp_path.iterdir()}
+    assert {modes.pop(name) for name in ("release.pem", "watch.pem", "watch.der")} == {0o600}
+    assert modes == {"release.pub": 0o666, "watch.csr": 0o666}
+
+
+@pytest.mark.parametrize("command", ["release", "device", "root"])
+def test_a_disk_that_is_full_costs_no_key_and_leaves_no_half(command: str, tmp_path: Path) -> None:
+    argv = {
+        "release": ["release", tmp_path / "a"],
+        "device": ["device", tmp_path / "a", "--tenant", "t", "--device", "d"],
+        "root": ["root", tmp_path, "--vendor", 3],
+    }[command]
+    assert onebyte("keygen", *argv)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(before) >= 2
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_AT_BYTES, limits[1]))
+    try:
+        got = onebyte("keygen", *argv, "--force")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_refused(got, "cannot write", "File too large")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_board_key_that_cannot_be_written_leaves_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    argv = ["keygen", "device", tmp_path / "watch", "--tenant", "home", "--device", "watch"]
+    got = onebyte(*argv, "--der", tmp_path / "file" / "watch.der")
+    assert_refused(got, f"cannot write into {tmp_path / 'file'}: a file is in the way")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
+    got = onebyte("keygen", "release", tmp_path / ("a" * 300))
+    assert_refused(got, "cannot use", "File name too long")
 
 
 def test_root_keys_are_two_of_three(tmp_path: Path) -> None:
@@ -197,7 +245,7 @@ def test_a_root_key_of_somebody_else_signs_later(tmp_path: Path) -> None:
 def test_a_root_document_that_cannot_be_is_one_line(
     argv: list[str], words: str, tmp_path: Path
 ) -> None:
-    keys.write_pair(tmp_path / "release", keys.generate(), "sesame")
+    keys.write_pairs([(tmp_path / "release", keys.generate(), "sesame")])
     public = str(tmp_path / "release.pub")
     told = [part.replace("{}", public) for part in argv]
     got = onebyte("keygen", "root", tmp_path / "keys", "--vendor", "3", *told)

@@ -91,7 +91,7 @@ def test_a_key_that_is_given_twice_is_one_line(made: UpdateFolder, tmp_path: Pat
 def test_holders_sign_one_after_the_other_and_see_what(made: UpdateFolder) -> None:
     made.save_keys()
     base = made.folder / "new"
-    keys.write_pair(base, keys.generate(), PASSPHRASE)
+    keys.write_pairs([(base, keys.generate(), PASSPHRASE)])
     name = made.release_key.key_id.hex()
     argv = ["rotate-keys", made.keys, "--remove", name, "--add-release", f"{base}.pub:7:model"]
     code, out, err = onebyte(*argv, "--key", made.keys / "root-2.pem")

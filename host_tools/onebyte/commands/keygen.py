@@ -41,7 +41,7 @@ def release_key(base: Path, passphrase_files: tuple[Path, ...], force: bool) -> 
     keys.check_free([keys.private_path(base), keys.public_path(base)], force)
     key = keys.generate()
     passphrase = Passphrases(passphrase_files).new(str(keys.private_path(base)))
-    keys.write_pair(base, key, passphrase, force)
+    keys.write_pairs([(base, key, passphrase)], force)
     _echo_pair(base, key.key_id)
 
 

@@ -72,10 +72,11 @@ def make_root(plan: Plan, new_passphrase: Callable[[str], str]) -> list[str]:
         draft = draft.sign(key)
     # Every passphrase is there before the first key is written.
     passphrases = [new_passphrase(str(keys.private_path(base))) for base in bases]
-    lines = []
-    for base, key, passphrase in zip(bases, made, passphrases, strict=True):
-        keys.write_pair(base, key, passphrase, plan.force)
-        lines.append(f"{keys.private_path(base)}: secret, encrypted; key {key.key_id.hex()}")
+    keys.write_pairs(zip(bases, made, passphrases, strict=True), plan.force)
+    lines = [
+        f"{keys.private_path(base)}: secret, encrypted; key {key.key_id.hex()}"
+        for base, key in zip(bases, made, strict=True)
+    ]
     for path in documents:
         path.unlink(missing_ok=True)
     lines += rotation.describe(None, draft.document)

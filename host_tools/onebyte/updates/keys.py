@@ -6,6 +6,7 @@ PKCS#8 and SubjectPublicKeyInfo in PEM, so openssl reads them too. docs/SPEC.md:
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from cryptography.x509.oid import NameOID
 from formats import signed
 from onebyte.errors import UserError
 
-__all__ = ["PrivateKey", "generate", "read_private", "read_public", "write_device", "write_pair"]
+__all__ = ["PrivateKey", "generate", "read_private", "read_public", "write_device", "write_pairs"]
 
 KDF_ROUNDS = 600_000  # what OWASP asks of PBKDF2 with SHA-256; cryptography itself takes 2048
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _PUBLIC = b"-----BEGIN PUBLIC KEY-----"
 _PRIVATE = b"PRIVATE KEY-----"
 _MAX_BYTES = 16384
+_SECRET_MODE, _PUBLIC_MODE = 0o600, 0o666  # the umask narrows the second
 _BASE64_COLUMNS = 64
 
 # DER of the object identifiers of RFC 8018 and of AES-256-CBC.
@@ -82,21 +84,26 @@ def public_path(base: Path) -> Path:
     return base.with_name(base.name + ".pub")
 
 
-def write_pair(base: Path, key: PrivateKey, passphrase: str, force: bool = False) -> None:
-    """Write `base`.pem, encrypted and readable for its owner alone, and `base`.pub.
+def write_pairs(pairs: Iterable[tuple[Path, PrivateKey, str]], force: bool = False) -> None:
+    """Write each `base`.pem, encrypted and readable for its owner alone, and `base`.pub.
+
+    Args:
+        pairs: (base, key, passphrase) of each.
+        force: Overwrite what is there.
 
     Raises:
-        UserError: One of them is there already and `force` is not given, or cannot be written.
+        UserError: A file is there already and `force` is not given, or cannot be written; then
+            none of them is.
     """
-    check_free([private_path(base), public_path(base)], force)
-    write_secret(private_path(base), _encrypted_pem(key._secret, passphrase))
-    public = ed25519.Ed25519PublicKey.from_public_bytes(key.public)
-    write_file(
-        public_path(base),
-        public.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
-    )
+    files = []
+    for base, key, passphrase in pairs:
+        check_free([private_path(base), public_path(base)], force)
+        files.append((private_path(base), _encrypted_pem(key._secret, passphrase), _SECRET_MODE))
+        public = ed25519.Ed25519PublicKey.from_public_bytes(key.public)
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        pem = public.public_bytes(serialization.Encoding.PEM, form)
+        files.append((public_path(base), pem, _PUBLIC_MODE))
+    _write_all(files)
 
 
 def write_device(
@@ -114,7 +121,7 @@ def write_device(
         force: Overwrite.
 
     Raises:
-        UserError: As `write_pair`.
+        UserError: As `write_pairs`.
     """
     request_path = base.with_name(base.name + ".csr")
     check_free([private_path(base), request_path, *([der] if der else [])], force)
@@ -126,13 +133,15 @@ def write_device(
         ]
     )
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    request = builder.sign(secret, hashes.SHA256())
-    write_secret(private_path(base), _encrypted_pem(secret, passphrase))
-    write_file(request_path, request.public_bytes(serialization.Encoding.PEM))
+    request = builder.sign(secret, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    files = [(private_path(base), _encrypted_pem(secret, passphrase), _SECRET_MODE)]
+    files.append((request_path, request, _PUBLIC_MODE))
     if der is not None:
         plain = serialization.NoEncryption()
         form = serialization.PrivateFormat.TraditionalOpenSSL
-        write_secret(der, secret.private_bytes(serialization.Encoding.DER, form, plain))
+        board_key = secret.private_bytes(serialization.Encoding.DER, form, plain)
+        files.append((der, board_key, _SECRET_MODE))
+    _write_all(files)
 
 
 def read_private(path: Path, passphrase: str) -> PrivateKey:
@@ -175,11 +184,6 @@ def read_public(path: Path) -> bytes:
     return public.public_bytes_raw()
 
 
-def is_key_file(content: bytes) -> bool:
-    """Return whether a file looks like one of ours."""
-    return _PRIVATE in content or _PUBLIC in content
-
-
 def check_free(paths: list[Path], force: bool) -> None:
     """Raise UserError when one of the files is there; with `force` they may be."""
     for path in paths:
@@ -187,29 +191,43 @@ def check_free(paths: list[Path], force: bool) -> None:
             raise UserError(f"{path} is there already; --force overwrites it for ever")
 
 
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that nobody but its owner may read, not even for a moment."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-
-
 def write_file(path: Path, content: bytes) -> None:
     """Write a file as a whole, and its folder where that is missing."""
-    temporary = path.with_name(path.name + ".new")
+    _write_all([(path, content, _PUBLIC_MODE)])
+
+
+def _write_all(files: list[tuple[Path, bytes, int]]) -> None:
+    """Write all files or, where one cannot be written, none: first beside the old ones.
+
+    What only its owner may read is made so, whatever the umask, and is on the disk at the end.
+    """
+    begun = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        for path, content, mode in files:
+            temporary = path.with_name(path.name + ".new")
+            _make_folder(path.parent)
+            temporary.unlink(missing_ok=True)
+            begun.append(temporary)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                if mode == _SECRET_MODE:
+                    file.flush()
+                    os.fsync(file.fileno())
+        for path, _, _ in files:
+            path.with_name(path.name + ".new").replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        for temporary in begun:
+            temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"cannot write into {folder}: a file is in the way") from None
 
 
 def _wrap(secret: ed25519.Ed25519PrivateKey) -> PrivateKey:

@@ -72,7 +72,7 @@ class Bench:
         self.key = folder / "release.pem"
         self.secret = folder / "passphrase"
         self.secret.write_text(f"{PASSPHRASE}\n")
-        keys.write_pair(self.key.with_suffix(""), self.vendor.release_key, PASSPHRASE)
+        keys.write_pairs([(self.key.with_suffix(""), self.vendor.release_key, PASSPHRASE)])
         self.source = folder / "source"
         self.compiled = folder / "compiled"
         model = signed_boards.model()

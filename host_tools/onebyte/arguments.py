@@ -94,19 +94,12 @@ jobs_option = click.option(
 
 
 def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that describe a broker; the function gets `settings` (BrokerSettings)."""
-    return _with_broker(function, is_required=True)
+    """Add the options that describe a broker.
 
+    The function gets `settings` (BrokerSettings), None where no broker is given.
+    """
 
-def optional_broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the same options; `settings` is None where no broker is given."""
-    return _with_broker(function, is_required=False)
-
-
-def _with_broker(function: Callable[..., Any], is_required: bool) -> Callable[..., Any]:
-    @click.option(
-        "--broker", type=BrokerAddress(), required=is_required, help="The broker's address."
-    )
+    @click.option("--broker", type=BrokerAddress(), help="The broker's address.")
     @click.option("--user", help=f"User name; the password stands in ${PASSWORD_VARIABLE}.")
     @click.option("--tls", is_flag=True, help="Encrypt, trust the system's authorities.")
     @click.option(

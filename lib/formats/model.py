@@ -81,7 +81,7 @@ class Model:
         n_streams: Derived streams, without the channels.
         n_features, fft_log2, fft_window: Section features.
         trees: The `Trees` of the section classifier.
-        classifier_kind, n_classes, leaf_bits, n_trees, n_rows, n_words, max_depth: Their sizes.
+        n_classes, leaf_bits, n_trees, n_rows, n_words, max_depth: Their sizes.
         has_novelty: Whether feature ranges are present.
         encoding, k, n, min_confidence, novelty_threshold: Section decision.
         levels: Seven bytes, ascending.
@@ -123,7 +123,6 @@ class Model:
     def _read_classifier(self, at):
         trees = Trees(self._buf, at)
         self.trees = trees
-        self.classifier_kind = trees.kind
         self.n_classes = trees.n_classes
         self.leaf_bits = trees.leaf_bits
         self.n_trees = trees.n_trees

@@ -7,9 +7,8 @@ from formats.crc import crc16
 
 RECORD_BYTES = 16
 
-SINCE_BOOT = 0  # time_quality: the clock was never set
-DRIFTING = 1  # set once, not followed up
-SYNCHRONISED = 2
+# time_quality: 0 since boot, the clock was never set; 1 set once, not followed up; 2 synchronised.
+SINCE_BOOT = 0
 MAX_QUALITY = 2
 U32_MAX = 0xFFFFFFFF
 
@@ -28,7 +27,7 @@ def pack_into(buf, offset, epoch, result, quality, seq, time_s, time_ms):  # noq
         offset: Where the record begins.
         epoch: Boot counter, 1-65535.
         result: Result byte.
-        quality: SINCE_BOOT, DRIFTING or SYNCHRONISED.
+        quality: time_quality, 0 to MAX_QUALITY.
         seq: Number of the decision in this epoch, u32.
         time_s: Seconds since 1970-01-01 UTC, or since boot with SINCE_BOOT, u32.
         time_ms: 0-999.

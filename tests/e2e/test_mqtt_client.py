@@ -15,7 +15,7 @@ import pytest
 from bad_broker import BadBroker, Packet, Peer
 from mqtt_process import Report, probe, probe_ours
 
-CONNECT_MS, READ_MS, WRITE_MS = 600, 400, 400
+CONNECT_MS, READ_MS = 600, 400
 LATE_MS = 3000  # a loaded machine
 TIMED_OUT = 110
 # Where it is no deadline that ends the action.

@@ -36,7 +36,6 @@ class Bus:
         bytes_until_failure: one failure after so many bytes; -1: none.
         holds_after_failure: and the bus is held then.
         recoveries: how often `recover` was called.
-        transfers: started so far.
     """
 
     def __init__(self, time):
@@ -46,7 +45,6 @@ class Bus:
         self.bytes_until_failure = -1
         self.holds_after_failure = False
         self.recoveries = 0
-        self.transfers = 0
 
     def recover(self):
         """Nine clock pulses."""
@@ -71,7 +69,6 @@ class Bus:
             chip.write_next(buffer[i])
 
     def _begin(self, address, register):
-        self.transfers += 1
         if self.is_held:
             raise OSError(_ETIMEDOUT)
         self._pass_byte()

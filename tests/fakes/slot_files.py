@@ -3,7 +3,7 @@
 import ota_releases
 
 from formats import slot_state
-from ota.store import Store, make_folders
+from ota.store import make_folders
 
 SIGNER = ota_releases.StandIn
 
@@ -41,8 +41,3 @@ def put_state(store, **values):
         setattr(state, name, value)
     store.write_state(state)
     return state
-
-
-def make_store(files, prefix=""):
-    """Return a store."""
-    return Store(files, prefix)

@@ -44,12 +44,10 @@ class Sent:
     Attributes:
         objects: Names of what the board asked for.
         n_bytes: Payload, what was sent twice included.
-        wire_bytes: The same with headers and escapes.
     """
 
     objects: set[str] = field(default_factory=set)
     n_bytes: int = 0
-    wire_bytes: int = 0
 
 
 class _Desk:
@@ -87,7 +85,6 @@ class _Desk:
         self._board.transport.serial.write(header + wire)
         self.sent.objects.add(name)
         self.sent.n_bytes += len(content)
-        self.sent.wire_bytes += len(header) + len(wire)
         self._here[name] = offset + len(content)
         if self._progress:
             self._progress(sum(self._here.values()), self._total)

@@ -234,13 +234,6 @@ class Board:
             raise
         return True
 
-    def soft_reset(self) -> None:
-        """Start the interpreter and its program anew; afterwards the board runs without us.
-
-        Only for a board without a running watchdog; `restart` is right for a node.
-        """
-        self._leave(b"\x04")
-
     def restart(self) -> None:
         """Reset the chip, as the button does; afterwards the board runs without us."""
         with contextlib.suppress(TransportError, Lost):
@@ -254,12 +247,6 @@ class Board:
             with contextlib.suppress(UserError):
                 self.transport.exit_raw_repl()
         self.transport.close()
-
-    def _leave(self, key: bytes) -> None:
-        self.transport.exit_raw_repl()
-        self.transport.read_until(1, b">>> ", timeout=EXEC_S)
-        self.transport.serial.write(key)
-        self._in_step = False
 
     def _garbled(self) -> Silent:
         return Silent(diagnosis.explain_answer(self.device, "an answer is damaged"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onebyte.arguments import TopicName, optional_broker_options, port_option
+from onebyte.arguments import TopicName, broker_options, port_option
 from onebyte.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "cyan"}
 
 @click.command(short_help="What is wrong with it")
 @port_option
-@optional_broker_options
+@broker_options
 @click.option("--tenant", type=TopicName(), help="Whose the node is; with --broker.")
 @click.option("--device", type=TopicName(), help="The node; with --broker.")
 @click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onebyte.arguments import TopicName, optional_broker_options
+from onebyte.arguments import TopicName, broker_options
 from onebyte.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _file = click.Path(path_type=Path)
 @click.command(short_help="Release to nodes")
 @click.argument("release", type=_file)
 @click.option("--roots", required=True, type=_file, help="Folder with root.1, root.2, ...")
-@optional_broker_options
+@broker_options
 @click.option("--tenant", type=TopicName(), help="Whose nodes.")
 @click.option("--device", "devices", multiple=True, type=TopicName(), help="A node; repeatable.")
 @click.option("--all", "all_devices", is_flag=True, help="Every node seen on the broker.")

@@ -132,10 +132,6 @@ class Machine:
         self._run(b"\r" + _CTRL_C + _CTRL_A, _RAW_REPL, _BOOT_S)
         self._run(code.encode() + _CTRL_D, b"OK", _EXEC_S)
 
-    def exec_file(self, path: Path, timeout_s: float = _EXEC_S) -> str:
-        """Run a script of the PC on the device; see `exec`."""
-        return self.exec(path.read_text(encoding="utf-8"), timeout_s)
-
     def leave_raw_repl(self) -> None:
         """Go back to the friendly prompt, where `write_line` types."""
         self._run(_CTRL_B, _PROMPT, _BOOT_S)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from formats import result, topics
+from formats import record, result, topics
 from onebyte.receiver.monitor import Decision, Device, Note
 
 __all__ = [
@@ -105,7 +105,7 @@ def option(device: Device, decision: Decision) -> str | None:
 
 def state(device: Device, decision: Decision) -> Publication:
     """Return the message that carries a decision, decoded."""
-    since_boot = decision.time_quality == 0
+    since_boot = decision.time_quality == record.SINCE_BOOT
     time_text = None if since_boot else datetime.fromtimestamp(decision.time_s, UTC).isoformat()
     has_class = decision.class_id is not None
     fields = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from formats import messages, result, topics
+from formats import messages, record, result, topics
 from formats.errors import OnebyteError
 from onebyte.receiver import energy
 from onebyte.receiver.link import Message
@@ -54,13 +54,13 @@ class Decision:
     @property
     def time_text(self) -> str:
         """Local time of day, or seconds since the device's boot."""
-        if self.time_quality == 0:
+        if self.time_quality == record.SINCE_BOOT:
             return f"boot+{self.time_s:.1f}s"
         return datetime.fromtimestamp(self.time_s).strftime("%H:%M:%S")
 
     def as_json(self) -> dict[str, Any]:
         """Fields for scripts; the keys are part of the command line's interface."""
-        since_boot = self.time_quality == 0
+        since_boot = self.time_quality == record.SINCE_BOOT
         return {
             "tenant": self.tenant,
             "device": self.device,

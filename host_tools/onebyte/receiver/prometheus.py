@@ -12,7 +12,7 @@ from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from formats import messages, result
+from formats import messages, record, result
 from onebyte.errors import UserError
 from onebyte.receiver.monitor import Decision, Device, Note
 
@@ -93,7 +93,7 @@ class _Counts:
         self.last_s = 0.0
 
     def add(self, decision: Decision, now_s: float) -> None:
-        self.last_s = now_s if decision.time_quality == 0 else decision.time_s
+        self.last_s = now_s if decision.time_quality == record.SINCE_BOOT else decision.time_s
         self.novel += bool(decision.novel)
         if decision.class_id is not None:
             self.classes[decision.class_id] += 1

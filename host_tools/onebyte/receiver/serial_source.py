@@ -21,9 +21,6 @@ class SerialSource:
         read: returns what has arrived, after a short wait if that is nothing.
         tenant, device: what the node is called here.
         clock: seconds since 1970, or a test's.
-
-    Attributes:
-        n_damaged: lines that are the node's but damaged.
     """
 
     def __init__(
@@ -39,7 +36,6 @@ class SerialSource:
         self._rest = b""
         self._is_whole = False  # the first line may have begun before we listened
         self._notes: list[str] = []
-        self.n_damaged = 0
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
         """Yield what arrives within the time.
@@ -85,7 +81,6 @@ class SerialSource:
 
     def _note(self, line: bytes, error: OnebyteError) -> None:
         if error.code != errors.LINE_MARK:
-            self.n_damaged += 1
             self._add(f"a damaged line: {error}")
         elif line.startswith(_FOR_PEOPLE):
             self._add(line.decode("utf-8", "replace").strip())

@@ -76,12 +76,26 @@ class TopicName(click.ParamType[str]):
         return str(value)
 
 
+def _exercise() -> Path:
+    from onebyte import toolchain  # only a demo needs it
+
+    return toolchain.ROOT / "models" / "exercise"
+
+
 recipe_argument = click.argument("model", type=click.Path(path_type=Path))
 
 port_option = click.option(
     "--port",
     default="",
     help="The board's serial port, or socket://host:port; else the only board that is there.",
+)
+
+demo_model_option = click.option(
+    "--model",
+    "model_folder",
+    type=click.Path(path_type=Path),
+    default=_exercise,
+    help="Folder with recipe.toml and holdout.obm.  [default: models/exercise]",
 )
 
 jobs_option = click.option(

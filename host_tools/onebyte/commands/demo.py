@@ -4,17 +4,13 @@ from pathlib import Path
 
 import click
 
-_DEFAULT_MODEL = Path("models/exercise")
+from onebyte.arguments import demo_model_option
+
 _DEFAULT_SPEED = 30
 
 
 @click.command(short_help="on this machine")
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    help="Folder with recipe.toml and holdout.obm.  [default: models/exercise]",
-)
+@demo_model_option
 @click.option(
     "--speed",
     type=click.IntRange(0, 1_000_000),
@@ -24,7 +20,7 @@ _DEFAULT_SPEED = 30
 )
 @click.option("--seconds", type=click.FloatRange(5), help="Play only so much of the recording.")
 @click.option("--keep", is_flag=True, help="Keep the node's folder with its outbox and log.")
-def command(model_folder: Path | None, speed: int, seconds: float | None, keep: bool) -> int:
+def command(model_folder: Path, speed: int, seconds: float | None, keep: bool) -> int:
     """Run broker, sensor node and host, and compare every byte.
 
     The node is the firmware on MicroPython's unix port; it plays the recording of a person whom
@@ -42,7 +38,7 @@ def command(model_folder: Path | None, speed: int, seconds: float | None, keep: 
         from onebyte.simulation import demo, device, playback
         from onebyte.simulation.broker import Broker
 
-        scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds)
+        scene = demo.prepare(model_folder, seconds)
     folder = toolchain.ROOT / "build" / "demo"
     script = scene.script
     click.echo(f"model: {scene.model_path}, trained without group {scene.group}")

@@ -5,16 +5,11 @@ from pathlib import Path
 
 import click
 
-_DEFAULT_MODEL = Path("models/exercise")
+from onebyte.arguments import demo_model_option
 
 
 @click.command(short_help="Updates over the air")
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    help="Folder with recipe.toml and holdout.obm.  [default: models/exercise]",
-)
+@demo_model_option
 @click.option(
     "--speed",
     type=click.IntRange(1, 100),
@@ -23,7 +18,7 @@ _DEFAULT_MODEL = Path("models/exercise")
     help="Times real time.",
 )
 @click.option("--keep", is_flag=True, help="Keep the node's folder with its slots and log.")
-def command(model_folder: Path | None, speed: int, keep: bool) -> int:
+def command(model_folder: Path, speed: int, keep: bool) -> int:
     """Update a running node, with good and bad releases.
 
     The node is the firmware on MicroPython's unix port, with two slots, a real broker, and a
@@ -42,8 +37,7 @@ def command(model_folder: Path | None, speed: int, keep: bool) -> int:
         from onebyte.simulation import demo, ota_demo, ota_releases
         from onebyte.simulation.broker import Broker
 
-        folder = model_folder or toolchain.ROOT / _DEFAULT_MODEL
-        show = ota_demo.prepare(folder, speed)
+        show = ota_demo.prepare(model_folder, speed)
     with demo.run_folder(toolchain.ROOT / "build" / "demo-ota", keep) as run, Broker() as broker:
         shutil.rmtree(run, ignore_errors=True)  # what is kept is that of the last run
         click.echo(f"broker: {broker.kind} on {broker.address}")

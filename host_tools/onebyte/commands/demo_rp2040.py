@@ -4,18 +4,14 @@ from pathlib import Path
 
 import click
 
-_DEFAULT_MODEL = Path("models/exercise")
+from onebyte.arguments import demo_model_option
+
 _FIRMWARE = Path("dist/firmware/pico_ppp.uf2")
 _DEFAULT_SECONDS = 130.0
 
 
 @click.command(short_help="on an emulated Pico")
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    help="Folder with recipe.toml and holdout.obm.  [default: models/exercise]",
-)
+@demo_model_option
 @click.option(
     "--firmware",
     type=click.Path(path_type=Path),
@@ -31,7 +27,7 @@ _DEFAULT_SECONDS = 130.0
 @click.option("--tls", is_flag=True, help="The board checks the broker's name and certificate.")
 @click.option("--keep", is_flag=True, help="Keep the board's folder with its log.")
 def command(
-    model_folder: Path | None, firmware: Path | None, seconds: float, tls: bool, keep: bool
+    model_folder: Path, firmware: Path | None, seconds: float, tls: bool, keep: bool
 ) -> int:
     """Run a Pico's image in the emulator, compare every byte.
 
@@ -50,7 +46,7 @@ def command(
         from onebyte import toolchain
         from onebyte.simulation import board_demo, demo, playback
 
-        scene = demo.prepare(model_folder or toolchain.ROOT / _DEFAULT_MODEL, seconds, True)
+        scene = demo.prepare(model_folder, seconds, True)
     image = firmware or toolchain.ROOT / _FIRMWARE
     board_demo.check_parts(image, scene)
     folder = toolchain.ROOT / "build" / "demo-rp2040"

@@ -71,6 +71,8 @@ def facts(path: Path) -> dict[str, Any]:
             found = model_facts(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except OnebyteError as error:
         advice = _ADVICE.get(error.code, _WRONG_CONTENT)
         raise UserError(f"{path}: refused, {error}; {advice}") from error
@@ -86,7 +88,9 @@ def _folder_facts(path: Path) -> dict[str, Any]:
             there = {entry.name for entry in (path / "objects").glob("*")}
             found["missing_objects"] = [{"object": name} for name in sorted(listed - there)]
             return found
-    raise UserError(f"{path}: Is a directory without a manifest, so no release")
+    raise UserError(
+        f"{path}: Is a directory without a manifest, so no release; onebyte pack makes one"
+    )
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:

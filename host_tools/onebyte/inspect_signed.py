@@ -61,7 +61,7 @@ def key_facts(file: bytes) -> dict[str, Any]:
     try:
         key = serialization.load_pem_public_key(file)
     except ValueError:
-        raise UserError("a PEM file, but no key of ours") from None
+        raise UserError("a PEM file, but no key of ours: openssl shows such a file") from None
     if not isinstance(key, Ed25519PublicKey):
         raise UserError("a public key, but not of Ed25519")
     public = key.public_bytes_raw()

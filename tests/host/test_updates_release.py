@@ -22,7 +22,7 @@ from update_folder import (
     app_file,
 )
 
-from formats import errors, manifest, model_pack, objects, signed, slot_state
+from formats import errors, manifest, model_pack, objects, signed, slot_state, update_messages
 from formats import model as model_format
 from formats.errors import OnebyteError
 from onebyte import inspect, toolchain
@@ -280,8 +280,8 @@ def test_sign_with_wrong_input_is_one_line(
     made.save_keys()
     folder = made.pack(5, [app_file()]).folder
     key = made.keys / "release.pem"
-    assert_refused(onebyte("sign", folder / "nosuch", "--key", key), "cannot read")
-    assert_refused(onebyte("sign", made.keys, "--key", key), "manifest.unsigned: No such file")
+    assert_refused(onebyte("sign", folder / "nosuch", "--key", key), "is missing; onebyte pack")
+    assert_refused(onebyte("sign", made.keys, "--key", key), "manifest.unsigned is missing")
     got = onebyte("sign", made.keys / "root.1", "--key", key)
     assert_refused(got, "is signed already")
     assert_refused(onebyte("sign", EXERCISE, "--key", key), "is no unsigned manifest")
@@ -375,6 +375,42 @@ def test_verify_refuses_for_the_reason_of_the_node(
         assert got[0] == 0 and "would take it" in got[1]
 
 
+def test_verify_takes_what_a_node_has_said_of_itself(made: UpdateFolder, tmp_path: Path) -> None:
+    made.release(5, [app_file()])
+    path = tmp_path / "u.json"
+    argv = ["verify", made.folder / "releases" / "5", "--roots", made.keys, "--device", path]
+    report: dict[str, object] = dict.fromkeys(update_messages.REPORT_KEYS, 0)
+    report |= {"phase": "idle", "slot": "a", "seq": 4, "installed_seq": 4, "root": 1, "record": 9}
+    for changes, words in (
+        ({}, ""),
+        ({"seq": 5, "installed_seq": 5}, "the node has release 5: take a higher --seq"),
+        ({"bad_seq": 5}, "the node has tried release 5 in vain: take a higher --seq"),
+        ({"floor": 6}, "its content version 5 lies below the node's floor 6"),
+        ({"root": 2}, "knows root document 2, and the newest of --roots is 1"),
+    ):
+        path.write_bytes(update_messages.pack_report({**report, **changes}) + b"\n")
+        if words:
+            assert_refused(onebyte(*argv), "release 5: ", words)
+        else:
+            told = onebyte(*argv)[1].splitlines()[-1]
+            assert told.startswith("node: would take it") and "installed_seq" not in told
+    path.write_text('{"phase": "idle"}')
+    assert_refused(onebyte(*argv), "is no message of a node's /u: MESSAGE_")
+
+
+def test_a_release_that_no_node_of_the_keys_takes_says_why(made: UpdateFolder) -> None:
+    made.save_keys()
+    folder = made.release(5, [app_file()], vendor=VENDOR + 1).folder
+    argv = ["verify", folder, "--roots", made.keys]
+    assert_refused(onebyte(*argv), "UPDATE_VENDOR(170)", "is for vendor 4, not for vendor 3")
+    assert onebyte("sign", folder, "--key", made.keys / "root-1.pem")[0] == 0
+    listed = f"sign with a release key, {made.release_key.key_id.hex()}"
+    assert_refused(onebyte(*argv), "SIGNED_KEY(135)", f"that is a root key: {listed}")
+    (folder / "manifest").write_bytes((folder / "manifest").read_bytes()[:100])
+    assert_refused(onebyte(*argv), "MANIFEST_SIZE(140)", "pack again")
+    assert_refused(onebyte("sign", made.folder, "--key", "x"), "missing; onebyte pack makes a")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -423,13 +459,18 @@ def test_verify_with_mixed_up_files_is_one_line(made: UpdateFolder, tmp_path: Pa
     made.pack(6, [app_file()])
     argv = ["verify", made.folder / "releases" / "5", "--roots"]
     where = made.folder / "releases" / "5" / "manifest"
-    assert_refused(onebyte(*argv, other.keys), "SIGNED_KEY(135)", f"{where}, signed by key ")
-    assert_refused(onebyte(*argv, tmp_path / "nosuch"), "holds no root.1")
+    listed = f"sign with a release key, {other.release_key.key_id.hex()}"
+    assert_refused(onebyte(*argv, other.keys), "SIGNED_KEY(135)", f"{where}, signed by", listed)
+    assert_refused(onebyte(*argv, tmp_path / "nosuch"), "is no folder of root documents")
+    assert_refused(onebyte(*argv, made.folder), "holds no root.1; onebyte keygen root makes one")
+    assert_refused(
+        onebyte("verify", where, "--roots", made.keys), "give the folder of the release"
+    )
     got = onebyte("verify", made.folder / "releases" / "6", "--roots", made.keys)
     assert_refused(got, "is not signed yet; onebyte sign does it")
     shutil.copy(made.keys / "root.1", made.folder / "releases" / "6" / "manifest")
     got = onebyte("verify", made.folder / "releases" / "6", "--roots", made.keys)
-    assert_refused(got, "is no signed manifest: SIGNED_KIND(133)")
+    assert_refused(got, "is no signed manifest: SIGNED_KIND(133)", "sign the release again")
     shutil.copy(
         made.folder / "releases" / "5" / "manifest", made.folder / "releases" / "6" / "manifest"
     )

@@ -141,9 +141,10 @@ def test_a_draft_can_be_thrown_away(made: UpdateFolder) -> None:
         (["--threshold", "4", "--key", "root-1.pem"], "a threshold of 4 of 3 root keys"),
         (["--remove", "00" * 8, "--key", "root-1.pem"], "is not in the root document"),
         (["--remove", "nosuch", "--key", "root-1.pem"], "cannot read"),
-        (["--threshold", "1", "--key", "release.pem"], "is no root key of this document"),
+        (["--threshold", "1", "--key", "release.pem"], "is no root key; those are "),
+        (["--add-root", "release.pub", "--key", "root-1.pem"], "a root key and a release key"),
+        (["--add-release", "root-3.pub", "--key", "root-1.pem"], "a root key and a release key"),
         (["--threshold", "1", "--key", "root-1.pub"], "is a public key; the private one"),
-        (["--add-root", "release.pub", "--key", "root-1.pem"], "no root document can say this"),
         (["--revoke", "root-1.pub", "--revoke", "root-2.pub", "--key", "x"], "cannot be met"),
     ],
 )

@@ -40,6 +40,8 @@ def command(
     path = release / UNSIGNED if release.is_dir() else release
     try:
         body = signing.body_of(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; onebyte pack makes a release") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     for line in signing.summary(body):

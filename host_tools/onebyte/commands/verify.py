@@ -30,7 +30,7 @@ def command(release: Path, roots: Path, device_path: Path | None, as_json: bool)
 
     \b
     Example: onebyte verify releases/5 --roots keys
-             onebyte verify releases/5 --roots keys --device product.json
+             onebyte verify releases/5 --roots keys --device node.json
     """
     from onebyte.updates import verifying
     from onebyte.updates.release import Release

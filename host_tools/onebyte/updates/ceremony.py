@@ -139,7 +139,7 @@ def rotate(
     yield from rotation.describe(chain.newest, draft.document) or ["no key changes"]
     for path in key_paths:
         key = keys.read_private(path, passphrase(str(path)))
-        draft = draft.sign(key)
+        draft = _signed(draft, key, path)
         yield f"signed by {key.key_id.hex()}"
     yield from _written(chain, draft)
 
@@ -156,6 +156,13 @@ def discard(folder: Path) -> str:
         raise UserError(f"{folder} holds no draft")
     path.unlink()
     return f"{path}: removed"
+
+
+def _signed(draft: roots.Draft, key: keys.PrivateKey, path: Path) -> roots.Draft:
+    try:
+        return draft.sign(key)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _new_draft(chain: roots.Chain, fields: dict[str, object]) -> roots.Draft:

@@ -102,7 +102,9 @@ class Release:
         try:
             body = signed.parse(content, signed.MANIFEST).body
         except OnebyteError as error:
-            raise UserError(f"{self.signed_path} is no signed manifest: {error}") from None
+            raise UserError(
+                f"{self.signed_path} is no signed manifest: {error}; sign the release again"
+            ) from None
         _parse_body(body, self.signed_path)
         return content, body
 
@@ -114,6 +116,8 @@ class Release:
             return path.read_bytes()
         except FileNotFoundError:
             raise UserError(f"{path} is missing; {advice}") from None
+        except NotADirectoryError:
+            raise UserError(f"{self.folder} is a file; give the folder of the release") from None
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
 
@@ -165,4 +169,4 @@ def _parse_body(body: bytes, path: Path) -> None:
     try:
         manifest.parse(body)
     except OnebyteError as error:
-        raise UserError(f"{path} is no manifest: {error}") from None
+        raise UserError(f"{path} is no manifest: {error}; copy it again, or pack again") from None

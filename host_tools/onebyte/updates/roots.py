@@ -79,7 +79,8 @@ class Draft:
             UserError: The key is no root key of this document or of the one before.
         """
         if key.key_id not in self.public_keys():
-            raise UserError(f"key {key.key_id.hex()} is no root key of this document")
+            names = " ".join(name.hex() for name in self.public_keys())
+            raise UserError(f"key {key.key_id.hex()} is no root key; those are {names}")
         signature = key.sign(signed.message(signed.ROOT, self.body))
         return replace(self, signatures={**self.signatures, key.key_id: signature})
 
@@ -115,10 +116,13 @@ def read_chain(folder: Path, may_be_empty: bool = False) -> Chain:
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
         except OnebyteError as error:
-            raise UserError(f"{path} is refused: {error}") from None
+            raise UserError(
+                f"{path} is refused: {error}; get root.1, root.2, ... again from who keeps them"
+            ) from None
         chain = Chain(folder, (*chain.files, content), newest)
     if not chain.epoch and not may_be_empty:
-        raise UserError(f"{folder} holds no root.1; onebyte keygen root makes one")
+        what = "holds no root.1" if folder.is_dir() else "is no folder of root documents"
+        raise UserError(f"{folder} {what}; onebyte keygen root makes one")
     return chain
 
 

@@ -98,6 +98,7 @@ def apply(before: Any, changes: Changes) -> dict[str, Any]:
     for key in added:
         if signed.key_id(key) in gone:
             raise UserError(f"key {signed.key_id(key).hex()} is added and removed or revoked")
+    _check_roles(before, changes, gone)
     root_keys = {key for key in before.root_keys if signed.key_id(key) not in gone}
     root_keys.update(changes.add_root)
     release = {entry[0]: entry for entry in before.release_keys}
@@ -113,6 +114,16 @@ def apply(before: Any, changes: Changes) -> dict[str, Any]:
         "release_keys": list(release.values()),
         "revoked": sorted({*before.revoked, *changes.revoke}),
     }
+
+
+def _check_roles(before: Any, changes: Changes, gone: set[bytes]) -> None:
+    """Raise UserError when a key would be a root key and a release key at once."""
+    root_keys = {*before.root_keys, *changes.add_root}
+    release_keys = {entry[0] for entry in (*before.release_keys, *changes.add_release)}
+    for key in root_keys & release_keys:
+        if signed.key_id(key) not in gone:
+            name = signed.key_id(key).hex()
+            raise UserError(f"key {name} would be a root key and a release key: make another one")
 
 
 def describe(before: Any, after: Any) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from formats import manifest, signed, slot_state
+from formats import errors, manifest, signed, slot_state, update_messages
 from formats.errors import OnebyteError
 from onebyte.errors import UserError
 from onebyte.updates import keys, rotation
@@ -20,6 +20,35 @@ _MAX = 0xFFFFFFFF
 _DEVICE_KEYS = ("vendor", "product_class", "hardware", "firmware")
 _MORE_DEVICE_KEYS = ("tenant", "mpy_abi", "arch", "slot_bytes", "partition_bytes")
 _STATE_KEYS = ("installed_seq", "security_floor", "last_bad_seq", "root_epoch")
+_REPORTED = {"firmware": "firmware", "installed_seq": "installed_seq", "bad_seq": "last_bad_seq"}
+_REPORTED |= {"floor": "security_floor", "root": "root_epoch"}
+
+# What a refusal means for this release m, device d and state s; SPEC.md has the reasons.
+_MEANINGS = {
+    errors.UPDATE_KEY: "another key is written into it than has signed it: sign it again",
+    errors.UPDATE_SCOPE: "its key may sign {scope} only: sign with another, or change its scope "
+    "with onebyte rotate-keys",
+    errors.UPDATE_VENDOR: "it is for vendor {m.vendor}, not for vendor {d.vendor}",
+    errors.UPDATE_CLASS: "it is for class {m.product_class}, and the node is of class "
+    "{d.product_class}",
+    errors.UPDATE_HARDWARE: "it is not for hardware {d.hardware}, which the node is",
+    errors.UPDATE_TENANT: "it is for tenant {m.tenant}, and the node is of {d.tenant}",
+    errors.UPDATE_ABI: "it is compiled for mpy {m.mpy_abi}, architecture {m.arch}, and the node "
+    "takes mpy {d.mpy_abi}, architecture {d.arch}",
+    errors.UPDATE_FIRMWARE: "it asks for firmware {m.min_firmware}, and the node has {d.firmware}",
+    errors.UPDATE_SIZE: "it is larger than the node's slot or partition",
+    errors.ROOT_EPOCH: "the node knows root document {s.root_epoch}, and the newest of --roots is "
+    "{epoch}",
+    errors.UPDATE_ROOT: "it asks for root document {m.root_epoch}, and the newest of --roots is "
+    "{epoch}",
+    errors.UPDATE_SEQ: "the node has release {s.installed_seq}: take a higher --seq",
+    errors.UPDATE_KNOWN_BAD: "the node has tried release {s.last_bad_seq} in vain: take a higher "
+    "--seq",
+    errors.UPDATE_SEQ_STEP: f"a node takes a step of {trust.MAX_SEQ_STEP} at most: take a lower "
+    "--seq",
+    errors.UPDATE_FLOOR: "its content version {m.content_version} lies below the node's floor "
+    "{s.security_floor}",
+}
 
 
 @dataclass(frozen=True)
@@ -88,21 +117,18 @@ def verify(release: Release, chain: Chain, facts: dict[str, Any] | None) -> Veri
     """
     found = release.signed()
     document = signed.parse(found.content, signed.MANIFEST)
-    try:
-        entry = trust.signer_of(document, chain.newest, keys.verify)
-    except OnebyteError as error:
-        signers = " ".join(name.hex() for name, _ in document.signatures)
-        where = f"{release.signed_path}, signed by key {signers}"
-        raise OnebyteError(error.code, error.detail or where) from None
-    reason = trust.key_reason(found.manifest, document.signatures[0][0], entry)
-    if reason:
-        raise OnebyteError(reason, f"release {found.manifest.manifest_seq}")
-    unknown = None
+    entry = _signer(document, chain, release.signed_path)
     # What no node could accept is refused without one, too.
-    device, state, missing = _node(found.manifest, facts or {})
-    trust.open_manifest(found.content, chain.newest, device, state, keys.verify)
-    if facts is not None:
-        unknown = missing
+    device, state, unknown = _node(found.manifest, chain.newest.vendor, facts or {})
+    try:
+        trust.open_manifest(found.content, chain.newest, device, state, keys.verify)
+    except OnebyteError as error:
+        values = {"m": found.manifest, "d": device, "s": state, "epoch": chain.epoch}
+        values["scope"] = rotation.scope_text(entry[1], entry[2])
+        meaning = _MEANINGS[error.code].format(**values)
+        raise OnebyteError(
+            error.code, f"release {found.manifest.manifest_seq}: {meaning}"
+        ) from None
     return Verified(
         chain.epoch,
         signed.key_id(entry[0]).hex(),
@@ -110,7 +136,7 @@ def verify(release: Release, chain: Chain, facts: dict[str, Any] | None) -> Veri
         found.manifest,
         len(found.objects),
         sum(map(len, found.objects.values())),
-        unknown,
+        None if facts is None else unknown,
     )
 
 
@@ -121,7 +147,8 @@ def read_device(path: Path) -> dict[str, Any]:
         UserError: It cannot be read, or holds something else.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        facts = json.loads(content)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
@@ -129,6 +156,8 @@ def read_device(path: Path) -> dict[str, Any]:
     allowed = (*_DEVICE_KEYS, *_MORE_DEVICE_KEYS, *_STATE_KEYS)
     if not isinstance(facts, dict):
         raise UserError(f"{path} is no JSON object")
+    if "phase" in facts:
+        return _reported(content.strip(), path)
     for key, value in facts.items():
         if key not in allowed:
             raise UserError(f"{path}: unknown key {key}; there are {', '.join(allowed)}")
@@ -138,12 +167,44 @@ def read_device(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _node(found: Any, facts: dict[str, Any]) -> tuple[Any, Any, list[str]]:
-    """Return a device and a state; what is not told of them is as the release wants it."""
+def _signer(document: Any, chain: Chain, path: Path) -> Any:
+    """Return the entry of the key that has signed; the refusal says what to do about it."""
+    newest = chain.newest
+    try:
+        return trust.signer_of(document, newest, keys.verify)
+    except OnebyteError as error:
+        names = {name.hex() for name, _ in document.signatures}
+        is_root = names & {signed.key_id(key).hex() for key in newest.root_keys}
+        listed = " ".join(signed.key_id(entry[0]).hex() for entry in newest.release_keys)
+        what = "that is a root key" if is_root else f"root.{chain.epoch} does not list that key"
+        meanings = {
+            errors.SIGNED_KEY: f"{what}: sign with a release key, {listed or 'none is listed'}",
+            errors.SIGNED_REVOKED: f"root.{chain.epoch} revokes that key: sign with another one",
+            errors.SIGNED_INVALID: "it was changed afterwards: sign it again",
+        }
+        where = f"{path}, signed by key {' '.join(sorted(names))}"
+        meaning = meanings.get(error.code, error.detail)
+        raise OnebyteError(error.code, f"{where}; {meaning}") from None
+
+
+def _reported(content: bytes, path: Path) -> dict[str, Any]:
+    """Return what a node's own message says of it."""
+    try:
+        report = update_messages.parse_report(content)
+    except OnebyteError as error:
+        raise UserError(f"{path} is no message of a node's /u: {error}") from None
+    return {key: report[name] for name, key in _REPORTED.items()}
+
+
+def _node(found: Any, vendor: int, facts: dict[str, Any]) -> tuple[Any, Any, list[str]]:
+    """Return a device and a state; what is not told of them is as the release wants it.
+
+    But for the vendor: keys of another one sign nothing for a node.
+    """
     device, state = trust.Device(), slot_state.State()
     bits = range(32)
     wanted = {
-        "vendor": found.vendor,
+        "vendor": vendor,
         "product_class": found.product_class,
         "hardware": next(bit for bit in bits if found.hardware_mask >> bit & 1),
         "firmware": found.min_firmware,

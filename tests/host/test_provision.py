@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from command_line import assert_refused, onebyte
 from cryptography import x509
 from repl_board import ReplBoard
 from serial.tools import list_ports, list_ports_common
 
 from formats import sealed
+from onebyte import questions
 from onebyte.boards import link, node_config, profile, provision, transport
+from onebyte.boards.facts import Facts
 from onebyte.boards.link import Board, open_board
 from onebyte.errors import UserError
 from onebyte.simulation.certificates import Ca
@@ -267,6 +271,22 @@ def test_questions_are_asked_and_passwords_not_echoed(board: ReplBoard) -> None:
     assert (config["tenant"], config["broker_port"]) == ("home", 1884)
 
 
+def test_password_that_the_board_has_is_kept_and_not_shown() -> None:
+    known = {"tenant": "home", "device": "kitchen", "broker_host": "b", "broker_user": "node"}
+    known |= {"broker_password": BROKER_SECRET, "wifi_password": WIFI_SECRET}
+    facts = Facts("micropython", (1, 26, 0), (6, 3), "", "esp32", "ESP32S3", "", "", None)
+    asked: list[profile.Profile] = []
+
+    @click.command()
+    def ask() -> None:
+        asked.append(questions.ask(facts, known, str))
+
+    done = CliRunner().invoke(ask, input="\n" * 20)
+    assert done.exit_code == 0, done.output
+    assert "s3cret" not in done.output and done.output.count("as it is") == 3
+    assert {key: asked[0].values[key] for key in known} == known
+
+
 def test_without_a_terminal_nothing_is_asked(board: ReplBoard) -> None:
     assert_refused(onebyte("provision", "--port", board.path), "no terminal to ask: use --file")
 
@@ -292,6 +312,41 @@ def test_certificates_arrive_as_the_board_takes_them(board: ReplBoard, tmp_path:
         x509.load_der_x509_certificate(opened.read_file(config["broker_cert_path"]))
         key = opened.read_file(config["broker_key_path"])
     assert key.startswith(b"\x30") and b"ENCRYPTED" not in key
+
+
+def test_certificate_of_before_stays_until_the_new_configuration_counts(
+    board: ReplBoard, toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def der_files() -> list[str]:
+        with open_board(board.path) as opened:
+            names = opened.exec("import os\nprint(*os.listdir('/id'))").split()
+        return [name for name in names if name not in ("config.a", "config.b")]
+
+    def trusted() -> bytes:
+        path = on_board(board)["broker_ca_path"]
+        with open_board(board.path) as opened:
+            return opened.read_file(path)
+
+    before, after = Ca(), Ca()
+    path = toml.with_name("ca.pem")
+    before.write(path)
+    provisioned(board, "--file", toml, "--ca", path)
+    put(board, "/id/ca.der.new", b"of a pulled cable")
+    put(board, "/id/mine.der", b"the user's")
+    after.write(path)
+
+    def pulled(*_: object) -> None:
+        raise link.Lost("pulled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provision, "write_copies", pulled)
+        assert_refused(onebyte("provision", "--port", board.path, "--ca", path), "pulled")
+    assert trusted() == before.der and len(der_files()) == 4
+    provisioned(board, "--ca", path)
+    assert trusted() == after.der
+    assert len(der_files()) == 2, "the old one, or half a file, is still there"
+    provisioned(board, "--fresh", "--file", toml)
+    assert der_files() == ["mine.der"]
 
 
 @pytest.mark.parametrize("name", ["ca", "cert", "key"])
@@ -386,14 +441,19 @@ def test_table_provisions_many_boards_by_their_numbers(
     with (
         ReplBoard(unique_id="bb000002", frozen=FROZEN) as two,
         ReplBoard(unique_id="aa000001", frozen=FROZEN) as one,
+        ReplBoard(unique_id="dd000004") as stranger,
     ):
-        monkeypatch.setattr(list_ports, "comports", lambda: [usb(two.path), usb(one.path)])
+        found = [usb(fake.path) for fake in (two, one, stranger)]
+        monkeypatch.setattr(list_ports, "comports", lambda: found)
+        for fake in (one, two, stranger):
+            mark(fake)
         code, out, err = onebyte("provision", "--file", toml, "--csv", table)
         assert code == 2 and err == "onebyte: error: 1 of 3 boards were not provisioned\n"
         lines = out.splitlines()
         assert [line.split()[0] for line in lines] == ["ok", "ok", "FAILED"]
         assert "home/attic" in lines[0] and "home/cellar" in lines[1]
         assert "no board has the number cc000003" in lines[2]
+        assert all(is_restarted(fake) for fake in (one, two, stranger))
         first, second = on_board(one), on_board(two)
     assert (first["device"], first["wifi_password"]) == ("attic", WIFI_SECRET + "2")
     assert (second["heartbeat_s"], second["wifi_password"]) == (30, WIFI_SECRET)
@@ -411,7 +471,10 @@ def test_table_provisions_many_boards_by_their_numbers(
         ("port,device\na,B\n", "line 2: device: 1 to 32 of a-z"),
         ("port,device\na,x\na,y\n", "port a stands in two rows"),
         ("port,device\na,x\nb,x\n", "device home/x stands in two rows"),
+        ("unique_id,device\nAA:01,x\naa01,y\n", "unique_id aa01 stands in two rows"),
         ("port,device\na,x\n,y\n", "each needs its port or unique_id"),
+        ("port,device,device\na,x,y\n", "the column 'device' stands there twice"),
+        ("port,device\na,x\n\nb,Y\n", "line 4: device: 1 to 32 of a-z"),
         ("port,ca\na,none.pem\n", "line 2: cannot read"),
     ],
 )
@@ -425,6 +488,32 @@ def test_wrong_table_touches_no_board(
     table = tmp_path / "t.csv"
     table.write_text(text)
     assert_refused(onebyte("provision", "--file", toml, "--csv", table), says)
+
+
+def is_restarted(fake: ReplBoard) -> bool:
+    """Say whether the board was reset since `mark`."""
+    with open_board(fake.path) as opened:
+        return opened.exec("print('marked' in globals())") == "False\n"
+
+
+def mark(fake: ReplBoard) -> None:
+    with open_board(fake.path) as opened:
+        opened.exec("marked = True")
+
+
+def test_board_runs_again_also_when_something_is_refused(board: ReplBoard) -> None:
+    put(board, "/config.json", BY_HAND)
+    for options, says in (
+        (["--set", "device=n"], ""),
+        (["--set", "sleep=deep"], "wake_interval_s"),
+        (["--install", "pico_w"], "is no pico_w"),
+        (["--show"], ""),
+    ):
+        for more in ([], ["--no-restart"]):
+            mark(board)
+            code, _, err = onebyte("provision", "--port", board.path, *options, *more)
+            assert (code != 0) == bool(says) and says in err, err
+            assert is_restarted(board) != bool(more), (options, more)
 
 
 def test_other_board_at_the_port_is_refused(board: ReplBoard, tmp_path: Path, toml: Path) -> None:

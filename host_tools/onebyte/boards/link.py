@@ -21,7 +21,16 @@ from onebyte.boards.facts import SCRIPT, Facts, parse_facts
 from onebyte.boards.transport import Lost, Silent, Transport
 from onebyte.errors import UserError
 
-__all__ = ["Board", "DeviceError", "Lost", "MissingFile", "NoSpace", "Silent", "open_board"]
+__all__ = [
+    "Board",
+    "DeviceError",
+    "Lost",
+    "MissingFile",
+    "NoSpace",
+    "Silent",
+    "open_board",
+    "running_afterwards",
+]
 
 EXEC_S = 10.0
 _READ_CHUNK_BYTES = 384
@@ -326,3 +335,25 @@ def open_board(port: str = "", is_checked: bool = True) -> Iterator[Board]:
         yield board
     finally:
         board.close()
+
+
+@contextmanager
+def running_afterwards(board: Board, is_wanted: bool = True) -> Iterator[None]:
+    """Restart a board at the end, also when something is refused: nobody would see it stand still.
+
+    Where the line failed there is nobody to tell.
+
+    Args:
+        board: Stopped.
+        is_wanted: False: leave it at its prompt.
+    """
+    try:
+        yield
+    except (Lost, Silent):
+        raise
+    except UserError:
+        if is_wanted:
+            board.restart()
+        raise
+    if is_wanted:
+        board.restart()

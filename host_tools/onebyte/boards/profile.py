@@ -5,6 +5,7 @@ All of it is checked before a board is touched. Besides the keys of docs/CONFIG.
 """
 
 import csv
+import hashlib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,16 +19,27 @@ from cryptography.hazmat.primitives import serialization
 from onebyte.boards import node_config
 from onebyte.errors import UserError
 
-__all__ = ["FILES", "Profile", "Target", "add_file", "read_csv", "read_pair", "read_toml"]
+__all__ = [
+    "FILES",
+    "PATH_KEYS",
+    "Profile",
+    "Target",
+    "add_file",
+    "read_csv",
+    "read_pair",
+    "read_toml",
+]
 
-# name -> (place on the board, key of the configuration that says so)
+# name -> (place on the board, key of the configuration that says so). Another content lies at
+# another place, so that a configuration that was not replaced still has the one it names.
 FILES = {
-    "ca": ("/id/ca.der", "broker_ca_path"),
-    "cert": ("/id/cert.der", "broker_cert_path"),
-    "key": ("/id/key.der", "broker_key_path"),
+    "ca": ("/id/ca-{}.der", "broker_ca_path"),
+    "cert": ("/id/cert-{}.der", "broker_cert_path"),
+    "key": ("/id/key-{}.der", "broker_key_path"),
     "root": ("/id/root", ""),
     "product": ("/id/product.json", ""),
 }
+PATH_KEYS = tuple(key for _, key in FILES.values() if key)
 _WHERE = ("port", "unique_id")
 _MAX_FILE_BYTES = 16384
 
@@ -45,6 +57,10 @@ class Profile:
 
     values: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+
+    def place(self, name: str) -> str:
+        """Return where a file of this profile lies on the board."""
+        return FILES[name][0].format(hashlib.sha256(self.files[name]).hexdigest()[:16])
 
 
 @dataclass(frozen=True)
@@ -99,16 +115,19 @@ def read_csv(path: Path, base: Profile, passphrase: Passphrase) -> list[Target]:
     try:
         lines = _read(path).decode("utf-8-sig").splitlines()
         reader = csv.DictReader(lines, strict=True)
-        rows = list(reader)
+        rows = [(reader.line_num, row) for row in reader]
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is no CSV: {_first_line(error)}") from error
     if not rows:
         raise UserError(f"{path} has no rows below its header")
-    for name in reader.fieldnames or ():
+    names = list(reader.fieldnames or ())
+    if twice := _first_twice(names):
+        raise UserError(f"{path}: the column {twice!r} stands there twice")
+    for name in names:
         if name not in (*_WHERE, *FILES) and name not in node_config.rules():
             raise UserError(f"{path}: {name!r} is no column; docs/BOARDS.md says which there are")
     targets = []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         with _located(f"{path}, line {number}"):
             targets.append(_target(row, base, path.parent, passphrase))
     _check_different(path, targets)
@@ -130,12 +149,12 @@ def add_file(profile: Profile, name: str, path: Path, passphrase: Passphrase) ->
         content = _certificate(content, path)
     elif name == "key":
         content = _key(content, path, passphrase)
-    place, key = FILES[name]
+    found = replace(profile, files={**profile.files, name: content})
     values = dict(profile.values)
-    if key:
-        values[key] = place
+    if key := FILES[name][1]:
+        values[key] = found.place(name)
         values.setdefault("broker_tls", True)
-    return replace(profile, values=values, files={**profile.files, name: content})
+    return replace(found, values=values)
 
 
 def read_pair(text: str) -> tuple[str, Any]:

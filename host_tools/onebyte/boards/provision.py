@@ -1,7 +1,8 @@
 """Give a board its configuration: files first, then two sealed copies, each judged on the board.
 
 Power may fail and the cable may be pulled at any byte: the board then has the configuration of
-before or the new one. docs/SPEC.md: Sealed copy.
+before or the new one, each with the certificates that it names: new ones have other names, and the
+old ones go last. docs/SPEC.md: Sealed copy.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from formats.errors import OnebyteError
 from onebyte.boards import find, node_config
 from onebyte.boards.link import Board, DeviceError, MissingFile, open_board
 from onebyte.boards.node_config import Values
-from onebyte.boards.profile import FILES, Profile, Target
+from onebyte.boards.profile import PATH_KEYS, Profile, Target
 from onebyte.errors import UserError
 
 __all__ = [
@@ -28,6 +29,14 @@ __all__ = [
 
 COPIES = ("/id/config.a", "/id/config.b")
 _BY_HAND = "/config.json"
+
+# Removes certificates and keys of an earlier configuration, and what a pulled cable left of files.
+_TIDY = """
+import os
+for n in os.listdir('/id'):
+ is_ours=n.endswith('.der') and n[:-4].split('-')[0] in ('ca','cert','key')
+ if n.endswith('.new') or is_ours and '/id/'+n not in KEPT:os.remove('/id/'+n)
+"""
 
 # Judges the new copy before it gets its name; NEW is its path there.
 _JUDGE = """
@@ -111,10 +120,11 @@ def apply(board: Board, profile: Profile, current: Current, is_fresh: bool = Fal
     node_config.check(values)
     content = node_config.pack(values)
     _check_product(board, profile)
-    for name, (place, _) in FILES.items():
-        if name in profile.files:
-            board.write_file(place, profile.files[name])
+    for name, file in profile.files.items():
+        board.write_file(profile.place(name), file)
     is_judged = write_copies(board, content, current)
+    kept = ["/" + values.get(key, "").lstrip("/") for key in PATH_KEYS]
+    board.exec(f"KEPT={kept!r}\n{_TIDY}")
     node = f"{values['tenant']}/{values['device']}"
     words = [f"{board.device}: {node}, configuration {current.number + 1} in two sealed copies"]
     words.append("judged by the board" if is_judged else "not judged by the board: it has no app")
@@ -180,7 +190,10 @@ def match_boards(targets: Sequence[Target]) -> list[tuple[Target, str | UserErro
         for one in found:
             try:
                 with open_board(one.where) as board:
-                    ports[board.facts.unique_id] = one.where
+                    number = board.facts.unique_id
+                    ports[number] = one.where
+                    if number not in wanted:
+                        board.restart()  # somebody else's node, which we have stopped to ask it
             except UserError as error:
                 problems.append(str(error))
     matched: list[tuple[Target, str | UserError]] = []
@@ -205,6 +218,7 @@ def each(
             with open_board(where) as board:
                 number = board.facts.unique_id
                 if target.unique_id and number != target.unique_id:
+                    board.restart()
                     raise UserError(f"{where} has the number {number}, not {target.unique_id}")
                 results.append(Result(action(board, target), False))
         except UserError as error:

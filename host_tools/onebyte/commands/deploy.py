@@ -51,15 +51,18 @@ def command(release: Path | None, port: str, wait_s: int, **options: Any) -> Non
     """
     _check_options(release, options)
     from onebyte.boards import deploy
+    from onebyte.boards.link import running_afterwards
 
-    with deploy.open_settled(port, click.echo) as (board, standing):
+    with (
+        deploy.open_settled(port, click.echo) as (board, standing),
+        running_afterwards(board, not options["no_restart"]),
+    ):
         signed = _read(release) if release else _make(board, standing, options)
         seq = signed.manifest.manifest_seq
         _send(board, standing, signed)
-        if options["no_restart"]:
-            return
-        board.restart()
         device = board.device
+    if options["no_restart"]:
+        return
     try:
         deploy.wait_for_verdict(device, seq, wait_s, click.echo)
     except deploy.Refused as error:

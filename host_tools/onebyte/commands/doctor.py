@@ -60,17 +60,15 @@ def command(port: str, settings: "BrokerSettings | None", **options: Any) -> int
 
 def _at_port(port: str, options: dict[str, Any]) -> "tuple[str, list[Check]]":
     from onebyte.boards import doctor
-    from onebyte.boards.link import open_board
+    from onebyte.boards.link import open_board, running_afterwards
 
     def tell(name: str) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{name + ' ...':20}\r", err=True, nl=False)
 
-    with open_board(port) as board:
+    with open_board(port) as board, running_afterwards(board, not options["no_restart"]):
         facts = board.facts
         said = doctor.examine(board, tell)
-        if not options["no_restart"]:
-            board.restart()
     return board.device, doctor.judge(facts, said, options["model"])
 
 

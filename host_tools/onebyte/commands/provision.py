@@ -75,9 +75,9 @@ def _check_options(port: str, options: dict[str, Any]) -> None:
 
 def _look(port: str, options: dict[str, Any]) -> None:
     from onebyte.boards import node_config, provision
-    from onebyte.boards.link import open_board
+    from onebyte.boards.link import open_board, running_afterwards
 
-    with open_board(port) as board:
+    with open_board(port) as board, running_afterwards(board, not options["no_restart"]):
         if options["clear"]:
             click.echo(provision.clear(board))
         else:
@@ -86,36 +86,35 @@ def _look(port: str, options: dict[str, Any]) -> None:
             click.echo(f"# {board.device}: {source if current.values else 'no configuration'}")
             for line in node_config.shown(current.values):
                 click.echo(line)
-        _restart(board, options)
 
 
 def _unlock(port: str, options: dict[str, Any]) -> None:
     from onebyte.boards import provision
     from onebyte.boards.catch import catch_board
+    from onebyte.boards.link import running_afterwards
     from onebyte.boards.profile import Profile
 
-    with catch_board(port, click.echo) as board:
+    is_restarted = not options["no_restart"]
+    with catch_board(port, click.echo) as board, running_afterwards(board, is_restarted):
         current = provision.read_current(board)
         if current.values.get("console") != "locked":
             click.echo(f"{board.device}: the console is open")
         else:
             click.echo(provision.apply(board, Profile({"console": "open"}), current))
-        _restart(board, options)
 
 
 def _provision_one(port: str, options: dict[str, Any], passphrases: Passphrases) -> None:
     from onebyte.boards import provision
-    from onebyte.boards.link import open_board
+    from onebyte.boards.link import open_board, running_afterwards
 
     profile = _profile(options, passphrases)
     asks = not (options["toml"] or options["pairs"] or profile.files or options["lock"])
     if asks and not options["install"] and not sys.stdin.isatty():
         raise UserError("no terminal to ask: use --file, --csv or --set")
-    with open_board(port) as board:
+    with open_board(port) as board, running_afterwards(board, not options["no_restart"]):
         if options["install"]:
             click.echo(_install(board, options["install"]))
             if asks:
-                _restart(board, options)
                 return
         current = provision.read_current(board)
         if asks:
@@ -124,22 +123,21 @@ def _provision_one(port: str, options: dict[str, Any], passphrases: Passphrases)
             known = {} if options["fresh"] else current.values
             profile = ask(board.facts, known, passphrases.of)
         click.echo(provision.apply(board, profile, current, options["fresh"]))
-        _restart(board, options)
 
 
 def _provision_many(options: dict[str, Any], passphrases: Passphrases) -> None:
     from onebyte.boards import provision
+    from onebyte.boards.link import running_afterwards
     from onebyte.boards.profile import read_csv
 
     base = _profile(options, passphrases)
     targets = read_csv(options["table"], base, passphrases.of)
 
     def one(board: "Board", target: "Target") -> str:
-        done = f"{_install(board, options['install'])}; " if options["install"] else ""
-        current = provision.read_current(board)
-        line = provision.apply(board, target.profile, current, options["fresh"])
-        _restart(board, options)
-        return done + line
+        with running_afterwards(board, not options["no_restart"]):
+            done = f"{_install(board, options['install'])}; " if options["install"] else ""
+            current = provision.read_current(board)
+            return done + provision.apply(board, target.profile, current, options["fresh"])
 
     results = provision.each(provision.match_boards(targets), one)
     for result in results:
@@ -189,9 +187,3 @@ def _profile(options: dict[str, Any], passphrases: Passphrases) -> "Profile":
         values["console"] = "locked"
     check_product(found.files, verify)
     return replace(found, values=values)
-
-
-def _restart(board: "Board", options: dict[str, Any]) -> None:
-    """Let the board run again, with what it has now."""
-    if not options["no_restart"]:
-        board.restart()

@@ -292,7 +292,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_only_board_is_taken_and_several_are_listed(plugged: Callable[..., None]) -> None:
     stranger = usb("/dev/stranger", 0x1234, 0x5678)
-    plugged(usb("/dev/a"), stranger)
+    plugged(usb("/dev/a"), stranger, usb("/dev/stranger2", pid=0x5678), usb("/dev/s3", vid=0x1234))
     assert diagnosis.choose_port("") == "/dev/a"
     assert diagnosis.choose_port("/dev/z") == "/dev/z"
     plugged(usb("/dev/a"), usb("/dev/b"), stranger)

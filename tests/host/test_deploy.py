@@ -1,5 +1,11 @@
 """`onebyte deploy` before it meets a board, and what the desk is answered."""
 
+import ast
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,7 @@ from signed_boards import Vendor
 
 from onebyte.boards import deploy, deploy_release
 from onebyte.boards.deploy_release import Standing
+from onebyte.boards.transport import Silent
 from onebyte.commands.deploy import command
 from onebyte.errors import UserError
 
@@ -38,6 +45,22 @@ class FakeBoard:
         self.transport = self
         self.serial = FakeWire()
         self.facts = type("Facts", (), {"platform": platform, "arch": "armv6m"})
+        self.says: list[str] = []
+        self.done: list[str] = []
+
+    def exec(
+        self, code: str, timeout_s: float = 0, on_output: Callable[[bytes], object] | None = None
+    ) -> str:
+        self.done.append(code)
+        for line in self.says if on_output else ():
+            on_output(f"{line}\r\n".encode())
+        return "".join(f"{line}\n" for line in self.says)
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+    def restart(self) -> None:
+        self.done.append("restart")
 
     def read_file(self, path: str) -> bytes:
         return self.files[path]
@@ -115,14 +138,84 @@ def test_desk_gets_what_it_asks_for_with_ctrl_c_escaped(vendor: Vendor) -> None:
     desk.take(b"sk get %s 100 4096\r\n" % name.encode())
     wire = board.serial.written
     assert b"\x03" not in wire
-    length = int(wire[:8], 16)
-    piece = wire[16 : 16 + length].replace(b"\x1bE", b"\x03").replace(b"\x1b[", b"\x1b")
-    assert piece == content[:100]
+    for piece in (content[:100], content[100:4196]):
+        length, crc = int(wire[:8], 16), int(wire[8:16], 16)
+        got = wire[16 : 16 + length].replace(b"\x1bE", b"\x03").replace(b"\x1b[", b"\x1b")
+        assert (got, crc) == (piece, zlib.crc32(piece))
+        wire = wire[16 + length :]
+    assert wire == b""
     assert desk.sent.n_bytes == min(len(content), 4196)
     desk.take(b"desk end 135 SIGNED_KEY(135)\r\n")
     assert desk.end == (135, "SIGNED_KEY(135)")
     with pytest.raises(UserError, match="has lost a file"):
         desk.take(b"desk get %s 0 10\r\n" % (b"0" * 64))
+
+
+@pytest.mark.parametrize(("platform", "window"), [("rp2", 4096), ("esp32", 112)])
+def test_desk_is_opened_for_the_release_and_its_end_is_heard(
+    vendor: Vendor, platform: str, window: int
+) -> None:
+    board = in_slot_a(vendor)
+    board.facts = type("Facts", (), {"platform": platform, "arch": "armv6m"})
+    standing = Standing(STANDING)
+    release = deploy_release.make(
+        board, standing, [signed_boards.model()], vendor.release_key, {"fresh": True}
+    )
+    board.says = ["noise", "desk end 0 armed"]
+    assert deploy.send(board, standing, release).n_bytes == 0
+    (code,) = board.done
+    found = re.fullmatch(r"updates\.desk\.receive\(u,(\{.*\}),(\d+)\)", code)
+    assert found and int(found[2]) == window, "a UART loses what nobody reads"
+    assert ast.literal_eval(found[1]) == {
+        **{"seq": 7, "bytes": len(release.content), "root": 1, "url": ""},
+        "manifest": hashlib.sha256(release.content).hexdigest(),
+    }
+    board.says = ["desk end 135 SIGNED_KEY(135)"]
+    with pytest.raises(deploy.Refused, match=r"refuses the release: SIGNED_KEY\(135\)"):
+        deploy.send(board, standing, release)
+    board.says = []
+    with pytest.raises(Silent, match="ended without a word"):
+        deploy.send(board, standing, release)
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"),
+    [
+        ("desk end 0 confirmed", ""),
+        ("desk end 214 the trial is run", "was not confirmed: the trial is run"),
+    ],
+)
+def test_healthy_release_is_confirmed_by_the_board_and_by_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, says: str, verdict: str
+) -> None:
+    board = FakeBoard({})
+    board.says = [says]
+    port = FakePort("onebyte update: release 6 is healthy", "onebyte update: release 7 is healthy")
+    monkeypatch.setattr(deploy, "Transport", lambda device: port)
+    monkeypatch.setattr(deploy, "Board", lambda device, transport: board)
+    if verdict:
+        with pytest.raises(deploy.Refused, match=verdict):
+            deploy.wait_for_verdict("/dev/board", 7, 5, print)
+    else:
+        deploy.wait_for_verdict("/dev/board", 7, 5, print)
+    ran = "from ota import updates\nupdates.desk.acknowledge(updates.current,7)"
+    assert board.done == ["stop", ran, "restart"]
+
+
+def test_trial_that_is_in_the_way_is_given_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = FakeBoard({})
+    phases = ["trial", "idle"]
+    told: list[str] = []
+
+    def standing(_: object) -> Standing:
+        return Standing({**STANDING, "phase": phases.pop(0), "pending_seq": 5})
+
+    monkeypatch.setattr(deploy.link, "open_board", lambda port: nullcontext(board))
+    monkeypatch.setattr(deploy_release, "read_standing", standing)
+    with deploy.open_settled("/dev/board", told.append) as (opened, found):
+        assert opened is board and found.phase == "idle"
+    assert board.done == ["updates.desk.abandon(u)", "restart"]
+    assert told == ["/dev/board: the trial of release 5 is given up"]
 
 
 class FakePort:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from command_line import assert_refused, onebyte
+from repl_board import ReplBoard
 
 from formats import errors, messages, update_messages
 from onebyte.boards import doctor
 from onebyte.boards.facts import Facts
+from onebyte.boards.link import open_board
 from onebyte.receiver import doctor as node_doctor
 from onebyte.receiver.link import BrokerSettings, Link
 from onebyte.simulation.broker import Broker
@@ -129,6 +131,52 @@ def test_each_fault_has_its_verdict_and_a_remedy(
     assert others <= {name}
 
 
+def failed_broker(code: int) -> dict[str, Any]:
+    return {"broker": {"error": "X", "code": code}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "words"),
+    [
+        (failed_broker(errors.BROKER_CREDENTIALS), "broker, TLS", "broker_password"),
+        (failed_broker(errors.BROKER_NOT_AUTHORISED), "broker, TLS", "rules"),
+        (failed_broker(errors.TLS_CERTIFICATE), "broker, TLS", "clock"),
+        (failed_broker(errors.TLS_CA), "broker, TLS", "--ca`"),
+        (failed_broker(errors.TLS_KEY), "broker, TLS", "--cert --key"),
+        (failed_broker(errors.CONFIG_MISSING), "broker, TLS", "--ca`"),
+        (failed_broker(0), "broker, TLS", "does it listen there"),
+        ({"network": {"up": False}}, "network", "modem"),
+        ({"network": {"up": False}, "board": {"network": "wifi"}}, "network", "password"),
+        ({"files": {"free": 20_000}}, "filesystem", "mpremote fs rm"),
+        ({"files": {"problem": "not blank"}}, "filesystem", "erase"),
+        ({"updates": {"verifier": ""}}, "updates", "obed25519"),
+        ({"kernels": {"told": ["is for x64"]}}, "mpy", "armv6m"),
+        ({"kernels": {"broken": "ImportError: no module"}}, "kernels", "older than these tools"),
+    ],
+)
+def test_remedy_is_that_of_the_cause(changes: dict[str, Any], name: str, words: str) -> None:
+    assert words in judged(**changes)[name].remedy
+
+
+def test_board_of_which_only_the_prompt_answers() -> None:
+    """The command as a whole; a board with the app is examined in the emulator."""
+    with ReplBoard() as fake:
+        with open_board(fake.path) as opened:
+            opened.exec("marked = True")
+        code, out, err = onebyte("doctor", "--port", fake.path, "--json", "--model", MODEL)
+        assert (code, err) == (1, "")
+        checks = {check["name"]: check for check in json.loads(out)["checks"]}
+        assert set(checks["config"]) == {"name", "verdict", "detail", "remedy"}
+        assert checks["config"]["verdict"] == doctor.UNKNOWN
+        assert checks["filesystem"]["verdict"] == doctor.OK
+        assert "no Onebyte app" in checks["config"]["detail"]
+        assert checks["config"]["remedy"] == "`onebyte deploy`"
+        assert "not an image of ours" in checks["image"]["detail"]
+        assert checks["model file"]["verdict"] == doctor.FAIL
+        with open_board(fake.path) as opened:
+            assert opened.exec("print('marked' in globals())") == "False\n", "not started again"
+
+
 def test_console_board_has_no_network_to_fail() -> None:
     none = {"only": True, "none": True}
     checks = judged(network=none, dns=none, broker=none, board={"network": ""})
@@ -170,6 +218,20 @@ def test_node_in_the_field_that_is_well() -> None:
     assert "exercise 1" in lines["model"][1] and "release 0" in lines["updates"][1]
 
 
+def test_node_in_the_field_says_it_in_people_s_words() -> None:
+    lines = node_lines({"uptime_s": 216_000, "time_quality": 2}, damaged=["meta: X"])
+    assert "up for 2.5 days" in lines["status"][1] and lines["clock"][1] == "synchronised"
+    assert node_lines({"time_quality": 0})["clock"][1] == "counts from the start"
+    assert lines["message"][:2] == ("fail", "meta: X")
+    silent = {name: verdict for name, verdict, *_ in node_doctor.judge(node_doctor.Heard())}
+    assert silent == dict.fromkeys(("status", "model", "updates"), "unknown")
+    bad = report(bad_seq=9, installed_seq=5, reason=errors.TRIAL_HEAP)
+    heard = node_doctor.Heard(None, {**META, "window_ms": 0, "name": "refused: CRC"}, bad)
+    found = {line[0]: line for line in node_doctor.judge(heard)}
+    assert found["model"][1:3] == ("fail", "refused: CRC")
+    assert found["updates"][1] == "warn" and "9 failed: TRIAL_HEAP" in found["updates"][2]
+
+
 @pytest.mark.parametrize(
     ("status", "name", "verdict"),
     [
@@ -201,6 +263,9 @@ def test_node_over_a_broker_in_json_and_as_a_page(tmp_path: Path) -> None:
             ("ob/lab/p/u", update_messages.pack_report(report())),
         ]
         link.deliver(told, 10)
+        link.deliver([("ob/lab/odd/s", b"{")], 10)
+        code, out, _ = onebyte(*where, "--device", "odd", "--timeout", 0.3)
+        assert code == 1 and "fail    message       status: " in out
         where = (*where, "--device", "p")
         code, out, err = onebyte(*where, "--json", "--model", MODEL)
         assert (code, err) == (1, "")

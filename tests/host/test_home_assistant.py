@@ -136,6 +136,11 @@ def test_health_is_read_from_the_status_and_survives_the_last_will(scene: Scene)
     scene.take("s", messages.pack_status({**STATUS, "queued": 5, "dropped": 1}))
     assert scene.states(*keys) == ["on", "5", "1", "10", "9000", "0"]
     assert "onebyte/plant/p1/supply_mv" not in scene.home.entities
+    kinds = {key: scene.entity(key).config.get("state_class") for key in keys[1:]}
+    begin_anew = {key for key, kind in kinds.items() if kind == "total_increasing"}
+    assert begin_anew == {"dropped", "flash_errors"}, "the others go down, too"
+    assert scene.entity("uptime_s").config["unit_of_measurement"] == "s"
+    assert scene.entity("online").config["device_class"] == "connectivity"
     scene.take("s", messages.WILL)
     assert scene.states(*keys) == ["off", "5", "1", "10", "9000", "0"]
     assert [scene.entity(key).is_available for key in ("decision", "queued", "online")] == [
@@ -146,6 +151,7 @@ def test_health_is_read_from_the_status_and_survives_the_last_will(scene: Scene)
 def test_supply_appears_with_the_first_status_that_has_it(scene: Scene) -> None:
     scene.take("s", messages.pack_status({**STATUS, "supply_mv": 3050, "flash_held": 0}))
     assert scene.states("supply_mv") == ["3050"]
+    assert scene.entity("supply_mv").config["unit_of_measurement"] == "mV"
     assert scene.published[-1].topic == CONFIG
 
 

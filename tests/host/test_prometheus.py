@@ -87,6 +87,11 @@ def test_decisions_are_counted_by_what_they_say(scene: Scene) -> None:
     assert found["info", "pump\\n 1", "0123456789abcdef", "A"] == 1
 
 
+def test_time_since_boot_is_not_the_time_of_a_decision(scene: Scene) -> None:
+    scene.take("b", batch.pack([(3, 0x31, 0, 0, 12, 0)]))
+    assert scene.samples()["last_decision_timestamp_seconds",] == NOW_S
+
+
 def test_what_the_reconciler_leaves_out_or_misses_is_counted(scene: Scene) -> None:
     scene.decide(0)
     scene.take("b", batch.pack([(3, 0, 2, 0, 1, 0)]))
@@ -149,6 +154,8 @@ def test_every_metric_has_type_and_help_once(scene: Scene) -> None:
     for name in set(names):
         assert sum(line.startswith(f"# TYPE {name} ") for line in lines) == 1
         assert sum(line.startswith(f"# HELP {name} ") for line in lines) == 1
+        kind = "counter" if name.endswith("_total") else "gauge"
+        assert f"# TYPE {name} {kind}" in lines
     # All samples of a metric stand together.
     assert sum(a != b for a, b in itertools.pairwise(names)) + 1 == len(set(names))
 
@@ -186,7 +193,7 @@ def test_endpoint_serves_the_text(scene: Scene) -> None:
     scene.decide(0x31)
     with serving(scene) as port:
         assert get(port, "/metrics") == (200, prometheus.CONTENT_TYPE, scene.text().encode())
-        assert get(port, "/metrics?x=1")[0] == 200
+        assert get(port, "/metrics?x=1")[1] == "text/plain; version=0.0.4; charset=utf-8"
         assert get(port, "/")[0] == 404
     with pytest.raises(OSError, match="refused"):
         get(port, "/metrics")

@@ -19,6 +19,7 @@ from onebyte.boards import install, link
 from onebyte.boards.install import BOOT, MAIN, TARGETS, Target
 from onebyte.boards.link import open_board
 from onebyte.crossbuild import natmods
+from onebyte.errors import UserError
 
 N_BLOCKS = 212  # of a Pico W with its own image
 # What the unix port is: the files of a board, compiled for it, run there over fakes.
@@ -105,17 +106,31 @@ def test_pulled_cable_then_the_rest_then_nothing_and_it_starts(
     assert code == 0
     assert set(paths_on(board)) - set(files) == set(), "of /lib and the two files beside it"
     monkeypatch.setattr(install, "MIN_HEAP_BYTES", 1 << 40)
+    monkeypatch.setattr(install, "make_files", lambda *_: files)  # compiled three times by now
+    spoilt = bytes(len(files["/lib/board.mpy"]))  # only its hash tells
     stale = {"/lib/board.py": b"1", "/lib/app/of_old.mpy": b"2", "/lib/mine.py": b"3"}
+    with open_board(board.path) as opened:
+        for path, content in {**stale, "/lib/board.mpy": spoilt}.items():
+            opened.write_file(path, content)
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "_send", pulled)
+        got = onebyte("provision", "--install", "pico_w", "--port", board.path)
+        assert_refused(got, "pulled")
+    assert MAIN not in paths_on(board), "files of two versions would start"
     with open_board(board.path) as opened:
         for path, content in stale.items():
             opened.write_file(path, content)
     code, out, err = onebyte("provision", "--install", "pico_w", "--port", board.path)
-    changed = len(files[MAIN]) + len(files[BOOT])
-    line = f"install pico_w files={len(files)} sent=2 bytes={changed} removed=2\n"
+    changed = len(spoilt) + len(files[MAIN]) + len(files[BOOT])
+    line = f"install pico_w files={len(files)} sent=3 bytes={changed} removed=2\n"
     assert (code, out) == (0, line) and "may end with a MemoryError" in err
     assert set(paths_on(board)) - set(files) == {"/lib/mine.py"}, "of the user"
     dump(board, files, tmp_path)
     start_without_and_with_slot(tmp_path)
+
+
+def pulled(*_: object) -> int:
+    raise link.Lost("pulled")
 
 
 def start_without_and_with_slot(root: Path) -> None:
@@ -174,7 +189,37 @@ def test_no_room_and_another_mpy_write_nothing(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(link, "parse_facts", lambda _: newer)
         got = onebyte("provision", "--install", "pico_w", "--port", small.path)
         assert_refused(got, "the board takes 7.0")
+        # Byte code runs on every 6.x, machine code on its own alone.
+        newer = dataclasses.replace(newer, mpy=(6, 2))
+        got = onebyte("provision", "--install", "pico_w", "--port", small.path)
+        assert_refused(got, "is compiled for mpy 6.3, the board takes 6.2")
+        newer = dataclasses.replace(newer, mpy=(6, 3), machine="Pico 2 W with RP2350")
+        got = onebyte("provision", "--install", "pico_w", "--port", small.path)
+        assert_refused(got, "is no pico_w, ", "the board says linux, x64, Pico 2 W with RP2350")
         assert paths_on(small) == {}
+
+
+class Answers:
+    """A board that answers this."""
+
+    device = "/dev/board"
+
+    def __init__(self, text: str) -> None:
+        self.exec = lambda code, timeout_s: text
+
+
+def test_list_that_lacks_a_line_is_no_list() -> None:
+    line = f"{'0' * 64} 3 /lib/a.mpy\n"
+    assert install._list(Answers(f"{line}= 1\n")) == {"/lib/a.mpy": ("0" * 64, 3)}
+    for text in (f"{line}= 2\n", line, "", "= 1\n"):
+        with pytest.raises(link.Silent, match="try again"):
+            install._list(Answers(text))
+
+
+def test_folder_that_hides_a_module_is_refused() -> None:
+    there = {"/lib/board": ("folder", 0), "/lib/app": ("folder", 0)}
+    with pytest.raises(UserError, match="folder /lib/board would be taken for a module of ours"):
+        install._stale(Answers(""), {"/lib/board.mpy": b"", "/lib/app/a.mpy": b""}, there)
 
 
 def test_files_of_each_board_are_for_its_chip() -> None:

@@ -11,7 +11,7 @@ from nor_flash import NorFlash
 from formats import manifest, objects
 from formats.crc import crc32
 from formats.slot_state import SLOT_A, SLOT_B
-from ota import loader
+from ota import desk, loader
 from ota.cable import PIECE_BYTES, TIMEOUT, Cable, CableInstall
 from ota.check import SlotCheck
 from ota.store import Store
@@ -154,6 +154,44 @@ def _errno(cable, content):
     except OSError as error:
         return error.errno
     return 0
+
+
+class Liar(Console):
+    """Its first answer says that it is longer than all memory."""
+
+    def answer(self, request):
+        """Answer a request."""
+        if self.asked:
+            super().answer(request)
+        else:
+            self.asked.append(request)
+            self._answers.append(b"7fffffff00000000")
+
+
+def test_length_that_no_answer_has_is_not_believed():
+    console = Liar({"x": b"content"})
+    cable = TestCable(console, console.is_ready)
+    assert b"".join(cable.fetch([("x", 7)])) == b"content"
+    assert len(console.asked) == 2
+
+
+def test_verdict_is_remembered_for_one_key_signature_and_message():
+    asked = []
+
+    def verify(*what):
+        asked.append(what)
+        return what == (b"key", b"good", b"message")
+
+    remembered = desk.Remembered(verify)
+    for _ in range(2):
+        assert remembered(b"key", b"good", memoryview(b"message"))
+        for what in (
+            (b"kex", b"good", b"message"),
+            (b"key", b"goox", b"message"),
+            (b"key", b"good", b"messagx"),
+        ):
+            assert not remembered(*what)
+    assert len(asked) == 4
 
 
 def test_only_what_the_board_does_not_have_is_asked_for():

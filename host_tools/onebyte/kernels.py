@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,10 +104,6 @@ def _raise_for(reason: int) -> None:
         raise OnebyteError(reason)
 
 
-def _work(sizes: _Sizes) -> np.ndarray:
-    return np.empty(sizes.work_bytes // 8 + 1, np.uint64)
-
-
 def _checked_windows(windows: np.ndarray, sizes: _Sizes) -> np.ndarray:
     expected = (sizes.window, sizes.n_channels)
     if windows.dtype != np.int16 or windows.ndim != 3 or windows.shape[1:] != expected:
@@ -116,6 +113,17 @@ def _checked_windows(windows: np.ndarray, sizes: _Sizes) -> np.ndarray:
         )
     assert len(windows) <= _MAX_COUNT
     return np.ascontiguousarray(windows)
+
+
+def _features(
+    function: Callable[..., int], what: tuple[Any, ...], windows: np.ndarray, sizes: _Sizes
+) -> np.ndarray:
+    """Call a kernel that computes features; `what` are the arguments that say of which program."""
+    windows = _checked_windows(windows, sizes)
+    out = np.zeros((len(windows), sizes.n_features), np.int16)
+    work = np.empty(sizes.work_bytes // 8 + 1, np.uint64)
+    _raise_for(function(*what, _pointer(windows), len(windows), _pointer(work), _pointer(out)))
+    return out
 
 
 class Program:
@@ -156,22 +164,8 @@ class Program:
         Raises:
             ValueError: another type or shape.
         """
-        windows = _checked_windows(windows, self._sizes)
-        out = np.zeros((len(windows), self.n_features), np.int16)
-        work = _work(self._sizes)
-        _raise_for(
-            _library().obh_program_features(
-                self.section,
-                len(self.section),
-                self.n_channels,
-                self.window,
-                _pointer(windows),
-                len(windows),
-                _pointer(work),
-                _pointer(out),
-            )
-        )
-        return out
+        program = (self.section, len(self.section), self.n_channels, self.window)
+        return _features(_library().obh_program_features, program, windows, self._sizes)
 
 
 class KernelModel:
@@ -211,20 +205,8 @@ class KernelModel:
         Raises:
             ValueError: another type or shape.
         """
-        windows = _checked_windows(windows, self._sizes)
-        out = np.zeros((len(windows), self.n_features), np.int16)
-        work = _work(self._sizes)
-        _raise_for(
-            _library().obh_model_features(
-                _pointer(self._buffer),
-                len(self._buffer),
-                _pointer(windows),
-                len(windows),
-                _pointer(work),
-                _pointer(out),
-            )
-        )
-        return out
+        model = (_pointer(self._buffer), len(self._buffer))
+        return _features(_library().obh_model_features, model, windows, self._sizes)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Classify feature vectors, int16 (n, n_features).

@@ -1,13 +1,12 @@
 """The counted instructions of the ESP32-S3's code: the same in every run, and gated."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from native_runs import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "tests" / "bench" / "xtensa"
@@ -15,18 +14,7 @@ TIMEOUT_S = 300
 
 
 def count(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run instructions.py; skip where an emulator or a compiler is missing."""
-    done = subprocess.run(
-        [sys.executable, BENCH / "instructions.py", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    is_missing = re.match(r"instructions\.py: (xtensawin needs|no compiler)", done.stderr)
-    if is_missing and os.environ.get("CI") != "true":
-        pytest.skip(done.stderr.strip())
-    return done
+    return run_script(BENCH / "instructions.py", *arguments, timeout_s=TIMEOUT_S)
 
 
 def test_two_runs_count_the_same_and_pass_the_gate():

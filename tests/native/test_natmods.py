@@ -13,15 +13,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from native_runs import EMULATE, need, run_script
 
 from formats import mpy_file
 from onebyte import toolchain
 from onebyte.crossbuild import mpyfile, natmods, xtensa
 from onebyte.errors import UserError
 
-RUN = Path(__file__).with_name("emulate") / "run.py"
 MAX_BYTES = 20_000
-TIMEOUT_S = 900  # the firmware for the emulated RP2040 may have to be built
 # What run.py executes, and how much: the emulated chip is slower than QEMU.
 RUNS = {arch: 320 for arch in natmods.ARCHS} | {"armv6m": 64, "armv6m-image": 64}
 RUNS["armv6m-qemu"] = 320
@@ -44,28 +43,8 @@ HELPERS = {
 }
 
 
-def need(arch: str) -> None:
-    """Skip where the compiler of an architecture is missing; in CI that is a failure."""
-    try:
-        natmods.make_settings(arch)
-    except UserError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-
-
 def emulate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run emulate/run.py; skip where an emulator is missing."""
-    done = subprocess.run(
-        [sys.executable, RUN, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    if re.match(r"run\.py: \w+ needs ", done.stderr) and os.environ.get("CI") != "true":
-        pytest.skip(done.stderr.strip())
-    return done
+    return run_script(EMULATE / "run.py", *arguments)
 
 
 @pytest.mark.parametrize("arch", natmods.ARCHS)

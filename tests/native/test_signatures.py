@@ -1,47 +1,23 @@
 """obed25519 for every chip: small, without helpers, executed, a planted error found."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from native_runs import EMULATE, need, run_script
 
 from onebyte.crossbuild import natmods
-from onebyte.errors import UserError
 
-RUN = Path(__file__).with_name("emulate") / "signatures.py"
 MAX_BYTES = 20_000
-TIMEOUT_S = 900  # the firmware for the emulated RP2040 may have to be built
 RUNS = ("armv6m-image", "armv6m-qemu", *natmods.ARCHS)
 # A Cortex-M0+ has no long product.
 HELPERS = {"armv6m": ("__aeabi_lmul",)}
 
 
-def need(arch: str) -> None:
-    """Skip where the compiler of an architecture is missing; in CI that is a failure."""
-    try:
-        natmods.make_settings(arch)
-    except UserError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-
-
 def emulate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run emulate/signatures.py; skip where an emulator is missing."""
-    done = subprocess.run(
-        [sys.executable, RUN, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    if re.match(r"signatures\.py: \w+ needs ", done.stderr) and os.environ.get("CI") != "true":
-        pytest.skip(done.stderr.strip())
-    return done
+    return run_script(EMULATE / "signatures.py", *arguments)
 
 
 @pytest.mark.parametrize("arch", natmods.ARCHS)

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import re
 import zlib
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from signed_boards import Vendor
 
 from onebyte.boards import deploy, deploy_release
 from onebyte.boards.deploy_release import Standing
-from onebyte.boards.transport import Silent
+from onebyte.boards.transport import Lost, Silent
 from onebyte.commands.deploy import command
 from onebyte.errors import UserError
 
@@ -216,6 +217,25 @@ def test_trial_that_is_in_the_way_is_given_up_first(monkeypatch: pytest.MonkeyPa
         assert opened is board and found.phase == "idle"
     assert board.done == ["updates.desk.abandon(u)", "restart"]
     assert told == ["/dev/board: the trial of release 5 is given up"]
+
+
+def test_board_that_is_refused_something_goes_on_with_what_it_ran(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board = FakeBoard({})
+    monkeypatch.setattr(deploy.link, "open_board", lambda port: nullcontext(board))
+    board.says = ["null"]
+    with pytest.raises(UserError, match="trusts nobody yet"), deploy.open_settled("", print):
+        pass
+    assert board.done[1:] == ["restart"]
+    board.says, board.done = [json.dumps(STANDING)], []
+    with pytest.raises(UserError, match="wrong"), deploy.open_settled("", print):
+        raise UserError("wrong passphrase")
+    assert board.done[1:] == ["restart"]
+    board.done = []
+    with pytest.raises(Lost), deploy.open_settled("", print):
+        raise Lost("pulled")
+    assert len(board.done) == 1
 
 
 class FakePort:

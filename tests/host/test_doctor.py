@@ -170,7 +170,7 @@ def test_board_of_which_only_the_prompt_answers() -> None:
         assert checks["config"]["verdict"] == doctor.UNKNOWN
         assert checks["filesystem"]["verdict"] == doctor.OK
         assert "no Onebyte app" in checks["config"]["detail"]
-        assert checks["config"]["remedy"] == "`onebyte deploy`"
+        assert "onebyte provision --install" in checks["config"]["remedy"]
         assert "not an image of ours" in checks["image"]["detail"]
         assert checks["model file"]["verdict"] == doctor.FAIL
         with open_board(fake.path) as opened:

@@ -130,11 +130,13 @@ def send(
 def open_settled(port: str, tell: Tell) -> Iterator[tuple[Board, Standing]]:
     """Open a board and ask where it stands; a trial that is in the way is given up first.
 
+    When something is refused, here or by the caller, the board goes on with what it ran.
+
     Args:
         port: As for `link.open_board`.
         tell: Takes lines about what happens.
     """
-    with link.open_board(port) as board:
+    with link.open_board(port) as board, link.running_if_refused(board):
         standing = deploy_release.read_standing(board)
         if standing.phase != "trial":
             yield board, standing
@@ -143,7 +145,7 @@ def open_settled(port: str, tell: Tell) -> Iterator[tuple[Board, Standing]]:
         tell(f"{board.device}: the trial of release {standing.pending_seq} is given up")
         board.restart()
         device = board.device
-    with _open_again(device) as board:
+    with _open_again(device) as board, link.running_if_refused(board):
         yield board, deploy_release.read_standing(board)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "Silent",
     "open_board",
     "running_afterwards",
+    "running_if_refused",
 ]
 
 EXEC_S = 10.0
@@ -338,22 +339,31 @@ def open_board(port: str = "", is_checked: bool = True) -> Iterator[Board]:
 
 
 @contextmanager
-def running_afterwards(board: Board, is_wanted: bool = True) -> Iterator[None]:
-    """Restart a board at the end, also when something is refused: nobody would see it stand still.
+def running_if_refused(board: Board) -> Iterator[None]:
+    """Restart a board when what is wanted of it is refused: nobody would see it stand still.
 
     Where the line failed there is nobody to tell.
-
-    Args:
-        board: Stopped.
-        is_wanted: False: leave it at its prompt.
     """
     try:
         yield
     except (Lost, Silent):
         raise
     except UserError:
-        if is_wanted:
-            board.restart()
-        raise
-    if is_wanted:
         board.restart()
+        raise
+
+
+@contextmanager
+def running_afterwards(board: Board, is_wanted: bool = True) -> Iterator[None]:
+    """Restart a board at the end, also when something is refused.
+
+    Args:
+        board: Stopped.
+        is_wanted: False: leave it at its prompt.
+    """
+    if not is_wanted:
+        yield
+        return
+    with running_if_refused(board):
+        yield
+    board.restart()

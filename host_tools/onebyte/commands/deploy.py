@@ -35,7 +35,7 @@ _FILES = ("model", "custom", "app", "app_folder", "native", "folder")
 @click.option("--wait", "wait_s", default=180, show_default=True, help="Seconds for the trial.")
 @click.option("--no-restart", is_flag=True, help="Arm it only: the next start tries it.")
 @passphrase_option
-def command(release: Path | None, port: str, wait_s: int, **options: Any) -> None:
+def command(release: Path | None, port: str, wait_s: int, **options: Any) -> int:
     """Bring an app, modules or a model onto a board.
 
     Either RELEASE, a folder that `onebyte pack` and `onebyte sign` have made, or files, which are
@@ -51,24 +51,22 @@ def command(release: Path | None, port: str, wait_s: int, **options: Any) -> Non
     """
     _check_options(release, options)
     from onebyte.boards import deploy
-    from onebyte.boards.link import running_afterwards
 
-    with (
-        deploy.open_settled(port, click.echo) as (board, standing),
-        running_afterwards(board, not options["no_restart"]),
-    ):
+    with deploy.open_settled(port, click.echo) as (board, standing):
         signed = _read(release) if release else _make(board, standing, options)
         seq = signed.manifest.manifest_seq
         _send(board, standing, signed)
+        if options["no_restart"]:
+            return 0
+        board.restart()
         device = board.device
-    if options["no_restart"]:
-        return
     try:
         deploy.wait_for_verdict(device, seq, wait_s, click.echo)
     except deploy.Refused as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(1) from None
+        click.echo(f"onebyte: error: {error}", err=True)
+        return 1
     click.echo(f"{device}: release {seq} is confirmed")
+    return 0
 
 
 def _check_options(release: Path | None, options: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import board_images
 import pytest
@@ -82,6 +83,15 @@ def test_another_chip_is_refused_before_anything_is_erased(chip: str, path: Path
     names = {"esp32": "ESP32", "esp32c3": "ESP32-C3", "esp32s2": "ESP32-S2"}
     assert_refused(got, f"{board.path} is an {names[chip]}, a.bin is for the ESP32-S3")
     assert board.commands and not board.erased
+
+
+def test_locked_chip_is_refused_before_anything_is_erased(image: EspImage) -> None:
+    """The simulated one has no fuses."""
+    chip = SimpleNamespace(CHIP_NAME="ESP32-S3", secure_download_mode=False)
+    esp32._check_chip(chip, image, "/dev/x")
+    chip.secure_download_mode = True
+    with pytest.raises(UserError, match=r"the chip is locked .* nothing was erased"):
+        esp32._check_chip(chip, image, "/dev/x")
 
 
 @pytest.mark.parametrize("kind", ["other chip", "no image", "app alone", "damaged", "missing"])

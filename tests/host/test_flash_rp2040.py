@@ -200,6 +200,18 @@ def test_short_writes_are_continued(image: Uf2Image, tmp_path: Path) -> None:
     assert (drive / "firmware.uf2").read_bytes() == image.blocks
 
 
+def test_progress_is_what_the_drive_has_and_not_the_computer_s_memory(
+    image: Uf2Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[object] = []
+    monkeypatch.setattr(os, "fsync", lambda _: log.append("on the drive"))
+    drive = make_drive(tmp_path / "drive")
+    bootsel.copy_image(image, drive, lambda done, _: log.append(done))
+    assert log[::2] == ["on the drive"] * (len(log) // 2)
+    last = len(image.blocks) - 512  # the drive may vanish with the last block alone
+    assert log[1::2][-2:] == [last, len(image.blocks)] and len(log) > 6
+
+
 def test_file_that_takes_nothing_is_a_full_drive(image: Uf2Image, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is full after 0 of"):
         copy(image, make_drive(tmp_path / "drive"), most=0, limit=None, code=errno.ENOSPC)

@@ -49,6 +49,7 @@ def test_whole_board_with_its_network_is_well(pico_ppp: firmware.Firmware, tmp_p
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
     assert {check["verdict"] for check in checks.values()} == {"ok"}, out
     assert "the repository's exercise" in checks["model"]["detail"]
+    assert "our image for pico_ppp" in checks["image"]["detail"]
     assert "10.0.0.1" in checks["DNS"]["detail"]
     assert {"broker", "heap", "mpy", "model file", "watchdog", "updates"} <= set(checks)
 

@@ -1,11 +1,12 @@
 """The raw REPL of a small board, played by MicroPython's unix port over its stdin and stdout.
 
-What the host sends is executed by a real interpreter, on a real LittleFS of N_BLOCKS blocks in
-RAM that takes the place of the root. tests/fakes/repl_board.py starts it.
+What the host sends is executed by a real interpreter, on a real LittleFS that takes the place of
+the root. tests/fakes/repl_board.py starts it.
 
-Arguments: number of blocks; a "version" such as 1.20.0, or "-" for the interpreter's own; the
-name of the implementation; the chip's number in hexadecimal digits; where modules are frozen from;
-their names, commas between.
+Arguments: the file that is the flash; a "version" such as 1.20.0, or "-" for the interpreter's
+own; the name of the implementation; the chip's number in hexadecimal digits; where modules are
+frozen from; their names, commas between; a chip of stock_chip.py, whose boot.py and main.py run
+first and whose reset ends the process, or "-".
 """
 
 import binascii
@@ -19,34 +20,35 @@ READY = b"\x06"  # from now on the process takes signals
 WINDOW = 128
 BLOCK_BYTES = 4096
 
-n_blocks, version, name, unique_id, path, modules = sys.argv[1:7]
+image, version, name, unique_id, path, modules, chip = sys.argv[1:8]
 stdin = sys.stdin.buffer
 stdout = sys.stdout.buffer
 
 
 class Flash:
+    """A file; nothing here allocates, since the collector may close a forgotten file."""
+
     def __init__(self):
-        self.image = bytearray(b"\xff" * (int(n_blocks) * BLOCK_BYTES))
+        self.file = open(image, "r+b")
+        self.n_blocks = self.file.seek(0, 2) // BLOCK_BYTES
+        self.erased = b"\xff" * BLOCK_BYTES
+        self.is_blank = self.file.seek(0) == 0 and self.file.read(BLOCK_BYTES) == self.erased
 
     def readblocks(self, block, buf, offset=0):
-        # Without a slice: a forgotten file is closed by the collector, which cannot allocate.
-        at = block * BLOCK_BYTES + offset
-        for i in range(len(buf)):
-            buf[i] = self.image[at + i]
+        self.file.seek(block * BLOCK_BYTES + offset)
+        self.file.readinto(buf)
 
     def writeblocks(self, block, buf, offset=0):
-        at = block * BLOCK_BYTES + offset
-        for i in range(len(buf)):
-            self.image[at + i] = buf[i]
+        self.file.seek(block * BLOCK_BYTES + offset)
+        self.file.write(buf)
 
     def ioctl(self, op, arg):
         if op == 4:
-            return int(n_blocks)
+            return self.n_blocks
         if op == 5:
             return BLOCK_BYTES
         if op == 6:
-            for i in range(arg * BLOCK_BYTES, (arg + 1) * BLOCK_BYTES):
-                self.image[i] = 0xFF
+            self.writeblocks(arg, self.erased)
         return 0
 
 
@@ -69,7 +71,15 @@ class Machine:
 
 def restart():
     """Returns fresh names, as after a reset."""
-    sys.modules["machine"] = Machine
+    if chip != "-":
+        sys.exit()  # the next process has the same flash
+    return make_names()
+
+
+def make_names():
+    """Returns what a program finds."""
+    if chip == "-":
+        sys.modules["machine"] = Machine
     return {"__name__": "__main__", "_implementation": other}
 
 
@@ -80,10 +90,16 @@ if modules:
     sys.path[:] = path.split(":")
     for module in modules.split(","):
         __import__(module)
+if chip != "-":
+    sys.path[:] = [__file__.rsplit("/", 1)[0]]
+    import stock_chip
+
+    stock_chip.make(chip, Machine.unique_id())
 # A board has no other files.
-sys.path[:] = [".frozen", "/lib", "/"]
+sys.path[:] = [".frozen", "/lib", "/"] if chip == "-" else ["", ".frozen", "/lib"]
 device = Flash()
-vfs.VfsLfs2.mkfs(device)
+if device.is_blank:
+    vfs.VfsLfs2.mkfs(device)
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(device), "/")
 
@@ -130,7 +146,7 @@ class Repl:
     """What a byte from the host does, by the mode."""
 
     def __init__(self):
-        self.names = restart()
+        self.names = make_names()
         self.is_raw = False
         self.source = bytearray()
         self.keys = {
@@ -185,6 +201,9 @@ class Repl:
 def main():
     repl = Repl()
     write(READY)
+    if chip != "-":
+        stock_chip.start(repl.names)
+        repl.leave_raw()
     while True:
         try:
             byte = stdin.read(1)

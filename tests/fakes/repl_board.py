@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from serial_boards import Line, running
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("raw_repl.py")
 FROZEN_FROM = f"{ROOT}/firmware:{ROOT}/lib"
+BLOCK_BYTES = 4096
 
 
 def micropython() -> str:
@@ -41,6 +43,12 @@ class Process:
         name: The same for its implementation.
         unique_id: Of its chip.
         frozen: Modules of ours that its image has.
+        chip: One of `stock_chip.py`: MicroPython's own image, which runs /boot.py and /main.py;
+            a reset ends the interpreter, and another one starts with the same flash.
+
+    Attributes:
+        flash: the file that is its flash.
+        starts: how often it was started.
     """
 
     def __init__(
@@ -50,10 +58,20 @@ class Process:
         name: str = "micropython",
         unique_id: str = "e661640843215678",
         frozen: Sequence[str] = (),
+        chip: str = "-",
     ) -> None:
-        arguments = [str(n_blocks), version, name, unique_id, FROZEN_FROM, ",".join(frozen)]
+        self._folder = tempfile.TemporaryDirectory()
+        self.flash = Path(self._folder.name) / "flash"
+        self.flash.write_bytes(b"\xff" * BLOCK_BYTES * n_blocks)
+        self._arguments = [str(self.flash), version, name, unique_id, FROZEN_FROM]
+        self._arguments += [",".join(frozen), chip]
+        self._has_chip = chip != "-"
+        self.starts = 0
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            [micropython(), str(SCRIPT), *arguments],
+            [micropython(), str(SCRIPT), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -61,31 +79,46 @@ class Process:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in, self.out = self._process.stdin, self._process.stdout
         assert self.out.read(1) == b"\x06"
-        self._is_running = False
+        self._is_running = self._has_chip
+        self.starts += 1
 
     def fileno(self) -> int:
         return self.out.fileno()
 
     def send(self, data: bytes) -> None:
-        for at, byte in enumerate(data):
-            if byte == 3 and self._is_running:
+        while data:
+            before, key, data = data.partition(b"\x03")
+            self._is_running = self._is_running or b"\x04" in before
+            if key and self._is_running:
+                self._write(before)
                 self._process.send_signal(signal.SIGINT)
                 time.sleep(0.03)  # a second one before the first is seen would end the process
-            self._is_running = self._is_running or byte == 4
-            self._in.write(data[at : at + 1])
+                before = b""
+            self._write(before + key)
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it resets, and hears nothing
+            self._in.write(data)
 
     def receive(self) -> bytes:
         data = os.read(self.out.fileno(), 4096)
+        if not data and self._has_chip:
+            self._end()
+            self._start()
         if data.endswith(b">"):
             self._is_running = False
         return data
 
-    def close(self) -> None:
+    def _end(self) -> None:
         with contextlib.suppress(OSError):
             self._in.close()
         self._process.terminate()
         self._process.wait(10)
         self.out.close()
+
+    def close(self) -> None:
+        self._end()
+        self._folder.cleanup()
 
 
 class Tcp:

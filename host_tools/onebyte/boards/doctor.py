@@ -108,14 +108,17 @@ def judge(facts: Facts, said: Mapping[str, Said], wanted: Path | None = None) ->
 
 def _broken(name: str, why: str, facts: Facts) -> Check:
     if not facts.board and "ImportError" in why:
-        return Check(name, UNKNOWN, f"the board has no Onebyte app ({why})", "`onebyte deploy`")
+        remedy = "flash an image of `make firmware`, or `onebyte provision --install BOARD`"
+        return Check(name, UNKNOWN, f"the board has no Onebyte app ({why})", remedy)
     return Check(name, UNKNOWN, why, "is the app on the board older than these tools?")
 
 
 def _image(facts: Facts) -> Check:
     detail = f"{facts.machine}, MicroPython {facts.version_text}"
-    if facts.board:
+    if facts.is_own_image:
         return Check("image", OK, f"{detail}, our image for {facts.board}")
+    if facts.board:
+        return Check("image", OK, f"{detail}, with our files for {facts.board}")
     return Check("image", OK, f"{detail}, not an image of ours")
 
 

@@ -17,7 +17,7 @@ _ARCHITECTURES = (
 )
 
 # Prints one line of JSON. A board without our firmware lacks some of the modules; a file named
-# product on the filesystem is no frozen one.
+# product on the filesystem is no frozen one. A frozen module has a __file__ without a folder.
 SCRIPT = """
 import sys,json
 i=sys.implementation
@@ -30,6 +30,7 @@ except (ImportError,AttributeError):pass
 try:
  import figures
  d['board']=figures.NAME
+ d['frozen']=not getattr(figures,'__file__','/').startswith('/')
 except (ImportError,AttributeError):pass
 w=sys.path[:]
 sys.path[:]=['.frozen']
@@ -60,7 +61,8 @@ class Facts:
         platform: Such as rp2.
         machine: Such as "Raspberry Pi Pico with RP2040".
         unique_id: The chip's number in hexadecimal digits, empty when it is not known.
-        board: The name of our image's board, empty on another image.
+        board: The name of the board that our code is for, empty without our code.
+        is_own_image: Our code is in the image, not in files.
         product: What the board says it is, as in its image or in id/product.json.
     """
 
@@ -73,6 +75,7 @@ class Facts:
     unique_id: str
     board: str
     product: dict[str, Any] | None
+    is_own_image: bool = False
 
     @property
     def version_text(self) -> str:
@@ -117,6 +120,7 @@ def parse_facts(text: str) -> Facts:
             unique_id=str(values.get("unique_id", "")),
             board=str(values.get("board", "")),
             product=values.get("product"),
+            is_own_image=bool(values.get("frozen")),
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"the board's answer is damaged: {text[:60]!r}") from error

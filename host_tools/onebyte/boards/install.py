@@ -62,18 +62,13 @@ sys.path[:] = [".frozen", "/lib"]
 import firmware.main
 '''
 
-# The module of an image of ours has a __file__ without a folder.
 _PROBE = """
 try:
  import network
  w=hasattr(network,'WLAN')
 except ImportError:w=False
-try:
- import figures
- o=not getattr(figures,'__file__','/').startswith('/')
-except ImportError:o=False
 import json,gc
-print(json.dumps([w,o,gc.mem_alloc()+gc.mem_free()]))
+print(json.dumps([w,gc.mem_alloc()+gc.mem_free()]))
 """
 
 # Prints what lies in /lib and our two files beside it: hash, size, path; then their number.
@@ -195,8 +190,8 @@ def check(board: Board, name: str) -> int:
             "our own images have every file inside (`onebyte flash`)"
         )
     facts = board.facts
-    has_wifi, is_ours, heap_bytes = board.ask(_PROBE)
-    if is_ours:
+    has_wifi, heap_bytes = board.ask(_PROBE)
+    if facts.is_own_image:
         raise UserError(
             f"{board.device} runs an image of ours ({facts.board or 'unnamed'}), which has every "
             "file inside: nothing to install"

@@ -3,6 +3,7 @@
 import sys
 
 import chip
+import figures
 import obchoice
 import sensors
 
@@ -12,6 +13,14 @@ IS_PROCESS = False  # a node that ends leaves the prompt
 def make_files():
     """Returns the filesystem."""
     return chip.Files()
+
+
+def known_currents() -> dict:
+    """Returns the known currents in microampere by phase, and `boot_uc`, the charge of a boot."""
+    known = {phase: figures.CURRENTS_UA[phase][0] for phase in figures.CURRENTS_UA}
+    if "boot" in figures.CHARGES_UC:
+        known["boot_uc"] = figures.CHARGES_UC["boot"][0]
+    return known
 
 
 class NodeBoard:
@@ -31,7 +40,6 @@ class NodeBoard:
     write_line: object = None
     power: object = None
     retained: object = None
-    currents_ua: dict = {}
 
     def __init__(self, config, wiring):
         self._model_path = config.model_path
@@ -39,6 +47,7 @@ class NodeBoard:
         self.files = chip.Files()
         self.kernels = obchoice.choose(print)
         self.source = sensors.make_source(config, wiring, self.clock)
+        self.currents_ua = known_currents()
 
     def read_model(self) -> bytes:
         """Returns the model file, empty when it cannot be read."""

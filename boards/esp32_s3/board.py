@@ -9,7 +9,6 @@ take; measure its supply; tell a brownout from a power-on. Wi-Fi is lost in ligh
 
 import chip
 import chip_esp32
-import figures
 import network
 from node_board import IS_PROCESS, NodeBoard, make_files  # noqa: F401
 from wifi_radio import Radio
@@ -45,4 +44,3 @@ class Board(NodeBoard):
         self.wifi_store = chip_esp32.Retained(STATE_END, MEMORY_END)
         self.power = make_power()
         self.retained = make_retained()
-        self.currents_ua = figures.currents()

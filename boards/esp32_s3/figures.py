@@ -7,8 +7,6 @@ regulator, its LED and its USB bridge, from 60 uA to several mA.
 NAME = "esp32_s3"
 CHIP = "ESP32-S3"
 CPU_HZ = 160000000
-FLASH_BYTES = 8388608
-RAM_BYTES = 524288
 
 MEASURED = "measured"  # by the source named
 DATASHEET = "datasheet"
@@ -69,11 +67,3 @@ CHARGES_UC = {
     "boot": (41900, MEASURED, TIMES_MS["boot"][2]),
     "boot_frozen": (1820, MEASURED, TIMES_MS["boot_frozen"][2]),
 }
-
-
-def currents() -> dict:
-    """Returns the known currents in microampere by phase, and `boot_uc`, the charge of a boot."""
-    known = {phase: CURRENTS_UA[phase][0] for phase in CURRENTS_UA}
-    if "boot" in CHARGES_UC:
-        known["boot_uc"] = CHARGES_UC["boot"][0]
-    return known

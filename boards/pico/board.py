@@ -8,7 +8,6 @@ reset; tell a brownout from a power-on.
 
 import chip
 import chip_rp2040
-import figures
 from machine import ADC, Pin
 from node_board import IS_PROCESS, NodeBoard, make_files, write_console  # noqa: F401
 
@@ -45,4 +44,3 @@ class Board(NodeBoard):
         super().__init__(config, chip.Wiring(SENSOR_I2C, SENSOR_SDA, SENSOR_SCL, ANALOG, SIGNAL))
         self.power = make_power()
         self.retained = make_retained()
-        self.currents_ua = figures.currents()

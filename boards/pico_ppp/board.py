@@ -8,7 +8,6 @@ from a power-on; bring a modem into data mode, which is expected to be there.
 
 import chip
 import chip_rp2040
-import figures
 import network
 from machine import ADC, UART, Pin
 from node_board import IS_PROCESS, NodeBoard, make_files  # noqa: F401
@@ -58,4 +57,3 @@ class Board(NodeBoard):
         self.ppp = network.PPP(uart)
         self.power = make_power()
         self.retained = make_retained()
-        self.currents_ua = figures.currents()

@@ -9,7 +9,6 @@ keep its clock over a reset; tell a brownout from a power-on.
 
 import chip
 import chip_rp2040
-import figures
 import network
 from node_board import IS_PROCESS, NodeBoard, make_files  # noqa: F401
 from wifi_radio import Radio
@@ -43,4 +42,3 @@ class Board(NodeBoard):
         self.wifi_store = chip.FileStore(WIFI_FILE)
         self.power = make_power()
         self.retained = make_retained()
-        self.currents_ua = figures.currents()

@@ -6,8 +6,6 @@ Nothing here was measured by this project. How long it takes to join a Wi-Fi net
 NAME = "pico_w"
 CHIP = "RP2040"
 CPU_HZ = 125000000
-FLASH_BYTES = 2097152
-RAM_BYTES = 270336
 
 MEASURED = "measured"  # by the source named
 DATASHEET = "datasheet"
@@ -44,11 +42,3 @@ CURRENTS_UA = {
 # step: (milliseconds, measured or datasheet, source)
 TIMES_MS: dict = {}
 CHARGES_UC: dict = {}
-
-
-def currents() -> dict:
-    """Returns the known currents in microampere by phase, and `boot_uc`, the charge of a boot."""
-    known = {phase: CURRENTS_UA[phase][0] for phase in CURRENTS_UA}
-    if "boot" in CHARGES_UC:
-        known["boot_uc"] = CHARGES_UC["boot"][0]
-    return known

@@ -49,7 +49,9 @@ class Sink:
         self.run = max(runs) + 1 if runs else 1
 
     def add(self, block) -> None:
-        """Takes a block; writes when a portion is together."""
+        """Takes a block, none when writing has ended; writes when a portion is together."""
+        if self.reason >= 0:
+            return
         self._portion += block
         if len(self._portion) >= PORTION_BYTES:
             self.flush()
@@ -60,6 +62,9 @@ class Sink:
             return
         if self._segment_bytes + len(self._portion) > SEGMENT_BYTES and not self._begin():
             return
+        self._append()
+
+    def _append(self) -> None:
         try:
             file = self._files.open(self._path(), "ab")
             try:
@@ -92,6 +97,8 @@ class Sink:
         """Writes what was taken and the last block."""
         self._portion += last_block
         self.flush()
+        if self.reason == sample_block.QUOTA and self._segment >= 0:
+            self._append()  # what found no segment: less than SPARE_BYTES has room for
 
     def _path(self) -> str:
         return "%s/%04d-%04d.obs" % (self._folder, self.run, self._segment)

@@ -93,8 +93,9 @@ def test_it_stops_before_the_quota_and_the_oldest_stays():
         assert reason == sample_block.QUOTA
         assert free_of(files)() >= quota_kib * KIB
         assert free_of(files)() < (quota_kib + 64) * KIB, "much more could have been kept"
-        ((rows, _),) = read_back(files).values()
+        ((rows, end),) = read_back(files).values()
         assert rows == [i & 0x7FFF for i in range(len(rows))] and len(rows) > 1000
+        assert end == (len(rows), 0, 0, 0, 0, sample_block.QUOTA), "what found no room is lost"
         before = flash.ops
         assert record(files, 3000, quota_kib * KIB)[0] == sample_block.QUOTA
         assert flash.ops - before < 40  # the folder may be looked at and no more

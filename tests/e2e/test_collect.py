@@ -18,7 +18,7 @@ from command_line import assert_refused, onebyte
 
 from formats import sample_block
 from onebyte.collect import replay, session
-from onebyte.collect.capture import Capture
+from onebyte.collect.capture import Capture, Channel
 from onebyte.collect.dataset import Dataset
 from onebyte.collect.labels import Fixed
 from onebyte.collect.links import ProcessLink
@@ -31,6 +31,9 @@ class Quiet:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+
+    def begin(self, channels: tuple[Channel, ...]) -> None:
+        assert len(channels) == 6
 
     def tell(self, line: str) -> None:
         self.lines.append(line)
@@ -392,6 +395,12 @@ def test_a_folder_with_other_channels_is_left_alone(tmp_path: Path) -> None:
         (("--subject", "A/B"), ["--subject"]),
         (("--csv",), ["--rate"]),
         (("--fetch", "--to-flash"), ["say one of"]),
+        (("--fetch", "--schedule", "a:1"), ["one label"]),
+        (("--to-flash", "--schedule", "a:1"), ["one label"]),
+        (("--to-flash", "--labels", "a=x"), ["one label"]),
+        (("--fetch", "--label", "a"), ["--to-flash"]),
+        (("--license", "a\nb"), ["one line"]),
+        (("--license", "x" * 101), ["at most 100"]),
         (("--set", "sensor"), ["KEY=VALUE"]),
         (("--port", "/dev/ttyNOBODY"), ["no port /dev/ttyNOBODY"]),
         (("--board", "toaster"), ["no board 'toaster'", "esp32_s3"]),

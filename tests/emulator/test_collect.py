@@ -191,16 +191,16 @@ def test_a_recording_on_flash_survives_a_power_cut_and_is_fetched(
         repl = MachineRepl(machine)
         broken = Interrupting(repl, after=14)
         with pytest.raises(UserError, match="pulled"):
-            fetch.fetch(broken, dataset.folder)
+            fetch.fetch(broken, dataset)
         repl.codes.clear()
-        runs = fetch.fetch(repl, dataset.folder)
+        runs = fetch.fetch(repl, dataset)
         fetched = [code for code in repl.codes if "b2a_base64" in code]
         assert 0 < len(fetched) < sum(len(run.content) for run in runs) / 1536
         captures = [fetch.add(dataset, run, Session("someone", "", 0.0))[0] for run in runs]
         for run in runs:
             fetch.remove(repl, run)
         assert machine.exec("import os; print(os.listdir('rec'))").strip() == "[]"
-        assert fetch.fetch(repl, dataset.folder) == []
+        assert fetch.fetch(repl, dataset) == []
     check_flash_runs(captures, rows, cut_ms)
     files = sorted((tmp_path / "set" / "data" / "anna").glob("walking_flash-*.npz"))
     assert len(files) == 4  # the first run, alone then, in thirds

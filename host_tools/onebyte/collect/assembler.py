@@ -169,6 +169,9 @@ class Assembler:
         elif block.counter < self._counter:
             self.duplicates.append(Duplicate(self._base_row + row, time_s, len(rows)))
             return False
+        elif self._base_row + row < self.next_row:
+            self.refused += 1
+            return False
         if not self._first:
             self._first = block.content
         self._find_gap(block.counter, self._base_row + row, time_s, (tuple(losses), len(rows)))

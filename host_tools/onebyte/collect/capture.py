@@ -113,7 +113,7 @@ def channels_of(info: dict[str, object]) -> tuple[Channel, ...]:
         first = _FIRST_COUNT.get(str(info.get("sensor")), "ch0")
         names = [first, *(f"ch{i}" for i in range(1, n_channels))]
         return tuple(Channel(name, "counts", 1.0) for name in names)
-    if not all(text.isdecimal() and int(text) for text in lsb):
+    if len(lsb) > len(_MOTION) or not all(text.isdecimal() and int(text) for text in lsb):
         raise UserError("the device's INFO block is wrong: lsb_nano")
     return tuple(
         Channel(name, unit, int(nano) / _COUNT_NANO)

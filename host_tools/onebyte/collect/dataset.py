@@ -70,16 +70,20 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._content: dict[str, Any] = {}
-        path = folder / _CARD
+        self._content = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        path = self.folder / _CARD
         if path.exists():
             try:
-                self._content = json.loads(path.read_text(encoding="utf-8"))
-                assert self._content["format"] == 1 and self._content["channels"]
+                content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                assert content["format"] == 1 and content["channels"]
+                return content
             except (OSError, ValueError, AssertionError, KeyError, TypeError) as error:
                 raise UserError(f"{path} is no card of ours: {error}") from error
-        elif folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is a file")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file")
+        return {}
 
     def check_fits(self, channels: tuple[Channel, ...], rate_hz: float) -> None:
         """Raise UserError when this folder holds recordings of other channels or another rate."""
@@ -102,6 +106,7 @@ class Dataset:
         Raises:
             UserError: it does not fit the folder, or the disk is full or fails.
         """
+        self._content = self._read()  # another board's session may have been stored meanwhile
         self.check_fits(capture.channels, capture.rate_hz)
         recordings = list(_cut(capture, round(session.settle_s * capture.rate_hz)))
         known = Counter(
@@ -115,7 +120,12 @@ class Dataset:
             for number, recording in enumerate(_split_single(recordings, known), 1)
         ]
         self._describe(capture, session, files)
-        return [self.folder / one["path"] for one in files]
+        paths = [self.folder / one["path"] for one in files]
+        for top in ("data", "unlabelled"):
+            for path in self.folder.glob(f"{top}/*/*_{capture.session}_*"):
+                if path not in paths:  # it was cut otherwise the last time
+                    path.unlink()
+        return paths
 
     def _write(
         self, capture: Capture, session: Session, number: int, recording: _Recording
@@ -163,6 +173,15 @@ class Dataset:
         if text:
             write_whole(path, text.encode())
             self._content["recipe_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+
+    def segments(self) -> set[str]:
+        """Return the SHA-256 of all files from boards' flash whose recordings are here."""
+        return {
+            digest
+            for session in self._content.get("sessions", [])
+            if all((self.folder / one["path"]).exists() for one in session["files"])
+            for digest in session["device"].get("segments", [])
+        }
 
     def lsb(self) -> dict[str, float]:
         """Return what one count of each channel means, where that is settled."""

@@ -7,7 +7,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ class Run:
         content: all of its segments.
         on_board: their paths there.
         here: copies of them, until they are in the data set.
+        digests: their SHA-256 in hex.
     """
 
     number: int
     content: bytes
     on_board: Sequence[str]
     here: Sequence[Path]
+    digests: Sequence[str]
 
     @property
     def session(self) -> str:
@@ -75,27 +77,33 @@ def start_recording(board: Repl, plan: dict[str, Any]) -> None:
 
 
 def fetch(
-    board: Repl, folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    board: Repl, dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Run]:
     """Bring all recordings here; what is here already from a broken attempt is not sent again.
 
     Args:
         board: at its raw REPL, where its recording has ended.
-        folder: of the data set.
+        dataset: where they belong; a file whose recording it has is removed from the board.
         progress: is called with bytes done and their total.
 
     Raises:
         UserError: the line failed, or a hash is wrong; what came stays for the next attempt.
     """
     board.exec(_UNPLAN)
-    listed = _parse(board.exec(_LIST, _LIST_S))
+    stored = dataset.segments()
+    listed = []
+    for one in _parse(board.exec(_LIST, _LIST_S)):
+        if one[2] in stored:  # the cable was pulled while the run was removed
+            _remove(board, one[0])
+        else:
+            listed.append(one)
     total = sum(n_bytes for _, n_bytes, _ in listed)
     done = 0
     runs: dict[int, list[tuple[str, Path]]] = defaultdict(list)
     for path, n_bytes, digest in listed:
         found = _NAME.fullmatch(path)
         assert found is not None
-        here = folder / FOLDER / f"{digest}.part"
+        here = dataset.folder / FOLDER / f"{digest}.part"
 
         def show(now: int, before: int = done) -> None:
             progress(before + now, total)
@@ -109,6 +117,7 @@ def fetch(
             b"".join(here.read_bytes() for _, here in files),
             [path for path, _ in files],
             [here for _, here in files],
+            [here.stem for _, here in files],
         )
         for number, files in sorted(runs.items())
     ]
@@ -117,9 +126,13 @@ def fetch(
 def remove(board: Repl, run: Run) -> None:
     """Remove a run that is in the data set from the board, then its copies here."""
     for path in run.on_board:
-        board.exec(f"import os\nos.remove({path!r})")
+        _remove(board, path)
     for here in run.here:
         here.unlink(missing_ok=True)
+
+
+def _remove(board: Repl, path: str) -> None:
+    board.exec(f"import os\nos.remove({path!r})")
 
 
 def add(dataset: Dataset, run: Run, session: Session) -> tuple[Capture, list[Path]]:
@@ -128,6 +141,7 @@ def add(dataset: Dataset, run: Run, session: Session) -> tuple[Capture, list[Pat
     told = {
         key: str(capture.source[key]) for key in ("subject", "license") if capture.source.get(key)
     }
+    capture = replace(capture, source={**capture.source, "segments": list(run.digests)})
     files = dataset.add(capture, Session(**{**vars(session), **told}))
     return capture, files
 

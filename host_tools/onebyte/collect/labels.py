@@ -149,8 +149,9 @@ class Keys:
                 self.unknown = key
             else:
                 self.unknown = ""
+                if label != self._label:  # a key that is held down repeats itself
+                    changes.append((row, label))
                 self._label = label
-                changes.append((row, label))
         return changes
 
 

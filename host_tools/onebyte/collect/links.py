@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -121,7 +122,7 @@ class FileLink:
             return b""
         data = os.read(self._fd, _PIECE_BYTES)
         self.is_over = not data
-        return data
+        return data or b"\n"  # the last line of a file may have no end
 
     def stop(self) -> None:
         """Nobody listens there."""
@@ -134,6 +135,9 @@ class FileLink:
 class SerialLink:
     """Text from a serial port.
 
+    Whoever opens a port hears the first line from its middle: half of a number is one, too. Only
+    a line of names is taken there, from a board that starts when its port is opened.
+
     Args:
         open_port: opens it, such as `onebyte.boards.ports.open_port`.
         device: its name.
@@ -142,15 +146,24 @@ class SerialLink:
     def __init__(self, open_port: Callable[[str], Any], device: str) -> None:
         self._device = device
         self._port = open_port(device)
+        self._first: bytes | None = b""  # None: behind the first line
         self.is_over = False
 
     def read(self) -> bytes:
         """See Link."""
         try:
-            return bytes(self._port.read(max(1, self._port.in_waiting)))
+            data = bytes(self._port.read(max(1, self._port.in_waiting)))
         except OSError as error:
             self.is_over = True
             raise UserError(f"{self._device} went away: is the board unplugged?") from error
+        if self._first is None:
+            return data
+        line, end, rest = (self._first + data).partition(b"\n")
+        if not end:
+            self._first = line[-_PIECE_BYTES:]
+            return b""
+        self._first = None
+        return line + end + rest if re.match(rb'[\s"]*[A-Za-z_]', line) else rest
 
     def stop(self) -> None:
         """Nobody listens there."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from formats import sample_block
 from onebyte.collect.assembler import Assembler, Duplicate, Gap
-from onebyte.collect.capture import Capture, channels_of, from_assembler
+from onebyte.collect.capture import Capture, Channel, channels_of, from_assembler
 from onebyte.collect.dataset import Dataset
 from onebyte.collect.labels import Labeller
 from onebyte.collect.links import Link
@@ -45,6 +45,9 @@ class Interrupted(Exception):
 
 class Display(Protocol):
     """Where a session is shown."""
+
+    def begin(self, channels: tuple[Channel, ...]) -> None:
+        """Take note of what is measured."""
 
     def tell(self, line: str) -> None:
         """Show a line for people."""
@@ -93,21 +96,33 @@ class _Session:
         self.link, self.spool, self.display, self.labeller = link, spool, display, labeller
         self.splitter, self.assembler, self.recent = Splitter(), Assembler(), _Recent()
         self.told_gaps = self.told_duplicates = 0
+        self.n_watched, self.grew_s = -1, 0.0
 
     def take(self, data: bytes, dataset: Dataset) -> bool:
         """Take what arrived; return whether a block was among it."""
         blocks = self.splitter.feed(data)
-        had_info = bool(self.assembler.info)
         for block in blocks:
-            if self.assembler.take(block):
+            had_info = bool(self.assembler.info)
+            is_new = self.assembler.take(block)
+            if self.assembler.info and not had_info:
+                self._begin(dataset)
+            if is_new:
                 self.spool.add(block.content)
                 if block.kind == sample_block.SAMPLES and self.assembler.pieces:
                     self.recent.add(self.assembler.pieces[-1].parts[-1])
-        if self.assembler.info and not had_info:
-            info = self.assembler.info
-            dataset.check_fits(channels_of(info), float(str(info["rate_mhz"])) / 1000)
         self._tell()
         return bool(blocks)
+
+    def _begin(self, dataset: Dataset) -> None:
+        # Before the spool has it: what fits nowhere is not kept to be recovered.
+        channels = channels_of(self.assembler.info)
+        dataset.check_fits(channels, self.stated_hz)
+        self.display.begin(channels)
+
+    @property
+    def stated_hz(self) -> float:
+        """The sensor's rate, 0 before the device has named it."""
+        return float(str(self.assembler.info.get("rate_mhz", 0))) / 1000
 
     def _tell(self) -> None:
         for line in self.splitter.said:
@@ -123,17 +138,30 @@ class _Session:
     def label(self, since_s: float) -> None:
         """Ask for the label of now; `since_s` has passed since the last block came."""
         taken = self.assembler
-        rate_hz = taken.rate_hz
-        stated_hz = float(str(taken.info.get("rate_mhz", 0))) / 1000 if taken.info else 0.0
-        if not stated_hz:
+        if not self.stated_hz:
             return
         # A person means the row that is sampled now; a block comes a quarter of a second late.
-        ahead = round(min(since_s, 1.0) * rate_hz) if self.labeller_is_live else 0
+        ahead = round(min(since_s, 1.0) * taken.rate_hz) if self.labeller_is_live else 0
         row = taken.next_row + ahead
         keys = self.display.keys()
-        for at, label in self.labeller.step(row, taken.next_row / stated_hz, keys):
-            taken.marks.append((at, label))
-            self.spool.add(sample_block.pack_mark(at, label))
+        newest = taken.marks[-1][0] if taken.marks else 0
+        for at, label in self.labeller.step(row, taken.next_row / self.stated_hz, keys):
+            # A block may bring fewer rows than the clock promised: the later key counts later.
+            newest = max(newest, at)
+            taken.marks.append((newest, label))
+            self.spool.add(sample_block.pack_mark(newest, label))
+
+    def watch(self, now_s: float, silent_s: float) -> None:
+        """Say once that the device is there and its sensor brings nothing."""
+        if self.assembler.n_samples != self.n_watched:
+            self.n_watched, self.grew_s = self.assembler.n_samples, now_s
+        rate_hz = self.assembler.rate_hz
+        if rate_hz and now_s - self.grew_s > silent_s + 2 / rate_hz:
+            self.display.tell(
+                f"no sample has come for {now_s - self.grew_s:.0f} s: the board lives, does its "
+                "sensor?"
+            )
+            self.grew_s = float("inf")
 
     @property
     def labeller_is_live(self) -> bool:
@@ -181,17 +209,18 @@ def _take_all(one: _Session, dataset: Dataset, options: Options) -> None:
         if now_s - synced_s > _SYNC_S:
             one.spool.sync()
             synced_s = now_s
+        one.watch(now_s, options.silent_s)
         one.label(now_s - heard_s)
         one.display.update(one.recent.all(), one.labeller.state, one.assembler.n_samples)
-        if one.labeller.is_done or _is_complete(one.assembler, options.duration_s):
+        if one.labeller.is_done or _is_complete(one, options.duration_s):
             one.link.stop()
             break
     _last_words(one, dataset, options)
 
 
-def _is_complete(assembler: Assembler, duration_s: float) -> bool:
-    rate_hz = float(str(assembler.info.get("rate_mhz", 0))) / 1000
-    return bool(duration_s and rate_hz and assembler.next_row >= duration_s * rate_hz)
+def _is_complete(one: _Session, duration_s: float) -> bool:
+    rows = duration_s * one.stated_hz
+    return bool(rows and one.assembler.next_row >= rows)
 
 
 def _last_words(one: _Session, dataset: Dataset, options: Options) -> None:
@@ -199,6 +228,8 @@ def _last_words(one: _Session, dataset: Dataset, options: Options) -> None:
     deadline_s = options.clock() + _LAST_WORDS_S
     while not one.link.is_over and options.clock() < deadline_s:
         one.take(one.link.read(), dataset)
+        if not one.labeller.is_done:
+            one.label(0.0)  # a schedule goes on through what the device still held
 
 
 def collect_text(
@@ -238,6 +269,7 @@ def collect_text(
                 spool.add(_line(row=row, label=label))
             marks += changes
             if n_rows:
+                display.begin(recorder.channels)
                 display.update(np.array(recorder.rows[-_SHOWN_ROWS:]), labeller.state, n_rows)
             is_complete = options.duration_s and n_rows >= options.duration_s * recorder.rate_hz
             if labeller.is_done or is_complete:

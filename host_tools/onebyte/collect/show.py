@@ -18,14 +18,12 @@ __all__ = ["Show"]
 
 _REFRESH_S = 0.2
 _MOST_CURVES = 6
-_SECONDS = 5.0
 
 
 class Show:
     """A `session.Display`; a context manager.
 
     Args:
-        channels: for the names of the curves; they may come later.
         is_live: False: lines only.
         is_interactive: whether keys are read from standard input.
     """
@@ -36,8 +34,7 @@ class Show:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._keyboard = Keyboard() if is_interactive else None
         self._shown_s = 0.0
-        self.channels: tuple[Channel, ...] = ()
-        self.rate_hz = 0.0
+        self._channels: tuple[Channel, ...] = ()
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -56,6 +53,10 @@ class Show:
             self._keyboard.__exit__(kind, value, trace)
         if self._is_live:
             self._live.stop()
+
+    def begin(self, channels: tuple[Channel, ...]) -> None:
+        """Take the names of the curves."""
+        self._channels = channels
 
     def tell(self, line: str) -> None:
         """Show a line for people."""
@@ -82,7 +83,7 @@ class Show:
         height = 2 if n_curves > 3 else 4
         width = max(20, self._console.width - 14)
         for i in range(n_curves):
-            name = self.channels[i].name if i < len(self.channels) else f"ch{i}"
+            name = self._channels[i].name
             for j, row in enumerate(braille(recent[:, i], width, height)):
                 lines.append(Text(f"{name if j == 0 else '':>10}  {row}"))
         return Group(*lines)

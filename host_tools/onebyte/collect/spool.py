@@ -47,7 +47,7 @@ class Spool:
         self.path = folder / FOLDER / f"{session}{_SUFFIX}"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("wb", buffering=0)
+            self._file: IO[bytes] = self.path.open("xb", buffering=0)
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         _lock(self._file)

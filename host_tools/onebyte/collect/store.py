@@ -74,6 +74,8 @@ def recover(dataset: Dataset) -> Iterator[Capture]:
         if about is not None and capture is not None and capture.n_samples:
             store(dataset, capture, about[0], spool)
             yield capture
+        elif about is None and spool.stat().st_size:
+            raise UserError(f"{_about(spool)} cannot be read, so {spool} is kept as it is")
         else:
             forget(spool)  # killed before the first sample came
 

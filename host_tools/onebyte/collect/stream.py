@@ -79,14 +79,19 @@ class Splitter:
 
 
 def blocks_of(content: bytes) -> tuple[list[Block], int]:
-    """Return the whole blocks of a file and how many bytes behind them hold none."""
+    """Return the whole blocks of a file and how many of its bytes belong to none.
+
+    A damaged block never costs the next one.
+    """
     blocks = []
-    at = 0
+    at = lost = 0
     while at < len(content):
         try:
             kind, counter, body, end = sample_block.parse(content, at)
+            blocks.append(Block(kind, counter, body, content[at:end]))
         except OnebyteError:
-            break
-        blocks.append(Block(kind, counter, body, content[at:end]))
+            end = content.find(sample_block.MAGIC, at + 1)
+            end = len(content) if end < 0 else end
+            lost += end - at
         at = end
-    return blocks, len(content) - at
+    return blocks, lost

@@ -2,11 +2,12 @@
 
 A line is numbers between commas, semicolons, tabs or spaces; a line of names comes first, or the
 user names the channels. What is neither is shown and left out. The clock is the host's, so a gap
-shows as lines that come later than they should, and never catch up; with a counter in the lines it
-is exact.
+shows as lines that come later than they should, and never catch up, or as a line of numbers that
+is no row; with a counter in the lines it is exact.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,9 @@ _FULL_SCALE = 32767
 _HEADROOM = 1.25
 _LATE_S = 0.25  # a later line is a gap if the next ones are late as well
 _LATE_ROWS = 3
+_WRAPS = (1 << 8, 1 << 16, 1 << 32)  # where a device's counter begins again
+_REPEATED_ROWS = 16  # a line that comes twice comes again within so many
+_LARGEST = 3.4e38  # of a float32
 _LOOK_ROWS, _LOOK_S = 20, 2.0  # who catches up does so within this
 
 
@@ -77,6 +81,7 @@ class TextRecorder:
     rows: list[list[float]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
+    holes: list[int] = field(default_factory=list)  # rows before which a damaged one came
     _pending: bytes = b""
     _columns: list[str] = field(default_factory=list)
 
@@ -91,7 +96,7 @@ class TextRecorder:
         self._pending = self._pending[-_MAX_LINE_BYTES:]
         before = len(self.rows)
         for line in lines:
-            text = line.decode("utf-8", "replace").strip()
+            text = line.decode("utf-8", "replace").strip("\ufeff \t\r\v\f\x00")
             if text:
                 self._take(text, now_s)
         return len(self.rows) - before
@@ -110,6 +115,8 @@ class TextRecorder:
         if len(parts) != len(columns) or not columns or not all(map(_is_number, parts)):
             self.skipped += 1
             self.said.append(text[:200])
+            if columns and 2 * sum(map(_is_numeric, parts)) > len(parts):
+                self.holes.append(len(self.rows))
             return
         values = dict(zip(columns, map(float, parts), strict=True))
         if self.counter:
@@ -126,7 +133,8 @@ class TextRecorder:
         if self.rows or self._columns or not re.search("[,;\t]", text):
             return False
         wanted = {*self._names(), *([self.counter] if self.counter else [])}
-        return all(map(_NAME.fullmatch, names)) and wanted <= set(names)
+        are_names = all(_NAME.fullmatch(name) and not _is_numeric(name) for name in names)
+        return are_names and wanted <= set(names)
 
     def capture(
         self, session: str, marks: list[tuple[int, str]], lsb: dict[str, float]
@@ -173,27 +181,52 @@ class TextRecorder:
         )
 
     def _find(self, times: np.ndarray) -> tuple[list[Gap], list[Duplicate], np.ndarray]:
-        if not self.counter:
-            return _late(times, self.rate_hz), [], np.ones(len(times), dtype=bool)
-        gaps, duplicates = [], []
         keep = np.ones(len(times), dtype=bool)
+        if not self.counter:
+            damaged = [
+                Gap(row, float(times[row]), n, False, "link")
+                for row, n in Counter(self.holes).items()
+                if 0 < row < len(times)
+            ]
+            by_row = {gap.row: gap for gap in (*damaged, *_late(times, self.rate_hz))}
+            return [by_row[row] for row in sorted(by_row)], [], keep
+        gaps, duplicates = [], []
         last = self.counts[0] - 1
         for row, count in enumerate(self.counts):
-            if count <= last:
-                duplicates.append(Duplicate(row, float(times[row]), 1))
-                keep[row] = False
-                continue
-            if count > last + 1:
-                gaps.append(Gap(row, float(times[row]), count - last - 1, True, "link"))
+            time_s = float(times[row])
+            wraps = count == 0 and last + 1 in _WRAPS
+            if count <= last and not wraps:
+                if not self._began_anew(row):
+                    duplicates.append(Duplicate(row, time_s, 1))
+                    keep[row] = False
+                    continue
+                gaps.append(Gap(row, time_s, 0, False, "restart"))
+            elif count > last + 1:
+                gaps.append(Gap(row, time_s, count - last - 1, True, "link"))
             last = count
         return gaps, duplicates, keep
 
+    def _began_anew(self, row: int) -> bool:
+        """Return whether a count that fell back goes on from there and is no line come twice."""
+        count = self.counts[row]
+        is_again = any(
+            self.counts[i] == count and self.rows[i] == self.rows[row]
+            for i in range(max(0, row - _REPEATED_ROWS), row)
+        )
+        return not is_again and self.counts[row + 1 : row + 2] in ([], [count + 1])
+
 
 def _is_number(text: str) -> bool:
+    return _is_numeric(text) and abs(float(text)) <= _LARGEST
+
+
+def _is_numeric(text: str) -> bool:
+    """Return whether it is a number, not one or an infinite one among them."""
     try:
-        return bool(np.isfinite(float(text)))
+        float(text)
     except ValueError:
         return False
+    return True
 
 
 def _late(times: np.ndarray, rate_hz: float) -> list[Gap]:

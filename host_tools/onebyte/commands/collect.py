@@ -1,8 +1,10 @@
 """`onebyte collect`: labelled recordings from a device into a folder for `onebyte train`."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from onebyte.collect.labels import Labeller
     from onebyte.collect.links import Link
     from onebyte.collect.show import Show
+    from onebyte.collect.store import TextFormat
 
     People = tuple[Show, Labeller]
 
 _NAME = r"[a-z0-9_-]{1,32}"
+_LICENSE_CHARS = 100  # a board keeps it in a block of 1 KiB, with more
 
 
 @click.command(short_help="record labelled data")
@@ -136,8 +140,10 @@ def _check(options: dict[str, Any]) -> None:
     if options["is_text"] and options["rate_hz"] is None:
         raise UserError("--csv needs --rate: a model needs to know it")
     _settings(options)
-    if options["keys"] and (options["to_flash"] or options["fetch"]):
-        raise UserError("nobody presses keys for a recording to flash; say --label")
+    if (options["keys"] or options["schedule"]) and (options["to_flash"] or options["fetch"]):
+        raise UserError("a recording to flash has one label; say --to-flash --label")
+    if options["label"] and options["fetch"]:
+        raise UserError("--label belongs to --to-flash: the board has noted what was said there")
 
 
 def _session(options: dict[str, Any]) -> "Session":
@@ -148,10 +154,13 @@ def _session(options: dict[str, Any]) -> "Session":
     subject = options["subject"]
     if not re.fullmatch(_NAME, subject):
         raise UserError(f"--subject {subject!r} must be 1 to 32 of a-z 0-9 _ -")
+    license_text = options["license_text"]
+    if not license_text.isprintable() or len(license_text) > _LICENSE_CHARS:
+        raise UserError(f"--license must be one line of at most {_LICENSE_CHARS} characters")
     is_settled = bool(options["keys"] or options["schedule"])
     return Session(
         subject,
-        options["license_text"],
+        license_text,
         options["settle_s"] if is_settled else 0.0,
         options["format_name"],
     )
@@ -243,12 +252,11 @@ def _collect_text(
     options: dict[str, Any],
     people: "People",
 ) -> None:
-    from onebyte.collect import links, store, text_lines
+    from onebyte.collect import links, store
     from onebyte.collect import session as sessions
     from onebyte.collect import spool as spools
 
-    channels = text_lines.parse_channels(options["channels"]) if options["channels"] else ()
-    text = store.TextFormat(options["rate_hz"], channels, options["counter"])
+    text = _text_format(dataset, options)
     recorder = text.recorder()
     failure: BaseException | None = None
     if options["port"]:
@@ -276,6 +284,17 @@ def _collect_text(
     _finish(dataset, session, spool.path, (capture, failure), options)
 
 
+def _text_format(dataset: "Dataset", options: dict[str, Any]) -> "TextFormat":
+    from onebyte.collect import store, text_lines
+
+    channels = text_lines.parse_channels(options["channels"]) if options["channels"] else ()
+    if channels:
+        lsb = dataset.lsb()  # what the user leaves open is the data set's
+        known = tuple(replace(one, lsb=one.lsb or lsb.get(one.name, 0.0)) for one in channels)
+        dataset.check_fits(known, options["rate_hz"])
+    return store.TextFormat(options["rate_hz"], channels, options["counter"])
+
+
 def _finish(
     dataset: "Dataset",
     session: "Session",
@@ -288,12 +307,12 @@ def _finish(
 
     capture, failure = outcome
     if capture is not None and capture.n_samples:
+        store.store(dataset, capture, session, spool)
+        _report(capture, dataset)
         if options["png"]:
             from onebyte.collect.plot import write_png
 
             write_png(capture, options["png"])
-        store.store(dataset, capture, session, spool)
-        _report(capture, dataset)
     else:
         store.forget(spool)
         failure = failure or UserError("nothing was recorded")
@@ -322,7 +341,7 @@ def _record_to_flash(options: dict[str, Any], session: "Session") -> None:
         "subject": session.subject,
         "license": session.license,
         "quota_kib": options["quota_kib"],
-        "duration_s": round(options["duration_s"]),
+        "duration_s": math.ceil(options["duration_s"]),
         **_settings(options),
     }
     with open_board(options["port"]) as board:
@@ -340,7 +359,7 @@ def _fetch(dataset: "Dataset", session: "Session", options: dict[str, Any]) -> N
     from onebyte.collect import fetch
 
     with open_board(options["port"]) as board, progress.bars() as bar_of:
-        runs = fetch.fetch(board, dataset.folder, bar_of(board.device))
+        runs = fetch.fetch(board, dataset, bar_of(board.device))
         if not runs:
             raise UserError(f"{board.device}: no recording is on the board's flash")
         for run in runs:

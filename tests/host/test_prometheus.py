@@ -104,6 +104,17 @@ def test_what_the_reconciler_leaves_out_or_misses_is_counted(scene: Scene) -> No
     assert [found[name,] for name in names] == [2, 1, 4, 1]
 
 
+def test_no_counter_goes_down_when_a_node_turns_out_to_have_lost_its_memory(scene: Scene) -> None:
+    scene.decide(0)
+    scene.take("b", batch.pack([(1, 0, 2, 0, 1, 0)]))  # of an epoch that is over, it seems
+    before = scene.samples()
+    assert (before["duplicates_total",], before["received_total",]) == (1, 1)
+    scene.take("b", batch.pack_anchor(1, 1))
+    after = scene.samples()
+    assert after["received_total",] == 2
+    assert all(after[key] >= value for key, value in before.items() if key[0].endswith("_total"))
+
+
 def test_every_number_of_a_status_is_there(scene: Scene) -> None:
     optional = {key: 7 for key in messages.OPTIONAL_KEYS if key != "reset"} | {"supply_mv": 3050}
     scene.take("s", messages.pack_status({**STATUS, **optional}))

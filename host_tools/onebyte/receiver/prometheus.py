@@ -162,7 +162,8 @@ class Metrics:
         reconciler = device.reconciler
         yield Sample("received_total", device.n_decisions)
         yield Sample("missing_total", reconciler.missing)
-        yield Sample("duplicates_total", reconciler.duplicates)
+        # A counter that went down would be one that began anew.
+        yield Sample("duplicates_total", reconciler.duplicates + reconciler.readmitted)
         yield Sample("late_total", reconciler.late)
         yield Sample("unanchored_total", reconciler.unanchored)
         yield Sample("undecided_total", counts.undecided)

@@ -67,6 +67,7 @@ class Reconciler:
     Attributes:
         delivered: Decisions given out.
         duplicates: Decisions left out because they had been given out or were waiting.
+        readmitted: Decisions taken for such at first, until the device turned out to begin anew.
         late: Decisions that came after their gap had been given up; left out.
         unanchored: Live bytes that could not be numbered; left out.
         missing: Decisions in the gaps given up whose length is known.
@@ -92,6 +93,7 @@ class Reconciler:
         self._suspects: dict[int, dict[int, Numbered]] = {}
         self.delivered = 0
         self.duplicates = 0
+        self.readmitted = 0
         self.late = 0
         self.unanchored = 0
         self.missing = 0
@@ -284,6 +286,7 @@ class Reconciler:
         self._latest_boot += (epoch - self._latest_boot - 1) % _EPOCHS + 1
         for item in self._suspects.pop(epoch, {}).values():
             self.duplicates -= 1
+            self.readmitted += 1
             self._accept(_Key(self._latest_boot, item.seq), item)
         self._suspects.clear()
         return _Key(self._latest_boot, seq)

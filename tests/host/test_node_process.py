@@ -1,69 +1,28 @@
 """firmware/main.py as a process on the unix port: wrong configuration, no broker, kills."""
 
 import json
-import os
 import random
-import shutil
 import subprocess
-import sys
 import time
 from array import array
 from pathlib import Path
 
 import pytest
+import tiny_node
+from tiny_node import HOP, ROWS, WINDOW
 
-from formats import model_pack, record, recording
+from formats import record
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("lib", "firmware", "boards/unix", "build/device/lib", "build/natmod/x64")
-TIMEOUT_S = 60
-WINDOW, HOP, ROWS = 8, 4, 400
 N_KILLS = 8
-
-
-def micropython() -> str:
-    """Return the unix port, or skip; in CI a missing tool is a failure."""
-    beside = Path(sys.executable).with_name("micropython")
-    program = str(beside) if beside.is_file() else shutil.which("micropython")
-    if not program:
-        reason = "no micropython beside python or on PATH"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return program
+KEPT = {"policy": "all", "outbox_records": 100000}
 
 
 def popen_node(folder: Path, **changes: object) -> subprocess.Popen[str]:
-    """Start a node with its files in `folder`."""
-    values = {
-        "tenant": "lab",
-        "device": "n1",
-        "broker_host": "127.0.0.1",
-        "broker_port": 9,
-        "model_path": str(folder / "model.obm"),
-        "replay_path": str(folder / "recording.obr"),
-        "replay_speed": 0,
-        "outbox_path": str(folder / "q"),
-        "policy": "all",
-        "outbox_records": 100000,
-        "drain_s": 0,
-    }
-    values.update(changes)
-    path = folder / "config.json"
-    path.write_text(json.dumps(values))
-    roots = [str(ROOT / name) for name in (*FOLDERS, "lib/native/obkernels")]
-    return subprocess.Popen(
-        [micropython(), str(ROOT / "firmware/main.py"), str(path)],
-        env={**os.environ, "MICROPYPATH": ":".join([*roots, ".frozen"])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return tiny_node.popen(folder, **KEPT, **changes)
 
 
 def start_node(folder: Path, **changes: object) -> tuple[int, str]:
-    """Run a node to its end; return exit status and output."""
-    with popen_node(folder, **changes) as process:
-        output, _ = process.communicate(timeout=TIMEOUT_S)
-    return process.returncode, output
+    return tiny_node.run(folder, **KEPT, **changes)
 
 
 def read_outbox(folder: Path) -> dict[int, list[tuple[int, int]]]:
@@ -81,26 +40,8 @@ def read_outbox(folder: Path) -> dict[int, list[tuple[int, int]]]:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with a model and a recording."""
-    model = {
-        "channels": [("x", 0, 1)],
-        "window": WINDOW,
-        "hop": HOP,
-        "rate_mhz": 1000000,
-        "program": [(1, 0, 0, 0, 0)],
-        "trees": [[(0, 50), 0, 1]],
-        "labels": ["low", "high"],
-        "k": 1,
-        "n": 1,
-        "min_confidence": 0,
-        "novelty_threshold": 65535,
-        "levels": bytes(7),
-    }
-    (tmp_path / "model.obm").write_bytes(model_pack.pack(model))
-    with open(tmp_path / "recording.obr", "wb") as file:
-        recording.write(file, 1, 1000000, [array("h", [i % 100 for i in range(ROWS)])])
-    return tmp_path
+def folder(tmp_path: Path) -> Path:
+    return tiny_node.fill(tmp_path)
 
 
 def test_without_a_broker_everything_is_kept_for_the_next_boot(folder):
@@ -138,9 +79,7 @@ def test_what_goes_wrong_while_it_runs_is_one_line_each(folder):
 
 def test_kills_at_any_moment_lose_nothing_that_was_saved(folder):
     chance = random.Random(5)
-    samples = array("h", [chance.randrange(100) for _ in range(20000)])
-    with open(folder / "recording.obr", "wb") as file:
-        recording.write(file, 1, 1000000, [samples])
+    tiny_node.record(folder, array("h", [chance.randrange(100) for _ in range(20000)]))
     survivors: dict[int, list[tuple[int, int]]] = {}
     for _ in range(N_KILLS):
         with popen_node(folder, replay_speed=3, outbox_ram_records=5) as process:

@@ -1,24 +1,16 @@
 """firmware/main.py as a process with slots in a folder: what runs, and its exit status."""
 
-import json
-import os
-import subprocess
-from array import array
 from pathlib import Path
 
 import pytest
 import signed_boards
+import tiny_node
 from signed_boards import Vendor
 
-from formats import errors, model_pack, recording, slot_state
+from formats import errors, slot_state
 from formats.slot_state import SLOT_A, SLOT_B
-from onebyte.simulation import device
-
-ROOT = Path(__file__).resolve().parents[2]
 
 RESTART = 75
-TIMEOUT_S = 60
-WINDOW, HOP, ROWS = 8, 4, 400
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +33,8 @@ def module(tmp_path: Path, name: str, text: str) -> signed_boards.sources.Source
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with a model and a recording."""
-    model = {
-        "channels": [("x", 0, 1)],
-        "window": WINDOW,
-        "hop": HOP,
-        "rate_mhz": 1000000,
-        "program": [(1, 0, 0, 0, 0)],
-        "trees": [[(0, 50), 0, 1]],
-        "labels": ["low", "high"],
-        "k": 1,
-        "n": 1,
-        "min_confidence": 0,
-        "novelty_threshold": 65535,
-        "levels": bytes(7),
-    }
-    (tmp_path / "model.obm").write_bytes(model_pack.pack(model))
-    with open(tmp_path / "recording.obr", "wb") as file:
-        recording.write(file, 1, 1000000, [array("h", [i % 100 for i in range(ROWS)])])
-    return tmp_path
+def folder(tmp_path: Path) -> Path:
+    return tiny_node.fill(tmp_path)
 
 
 @pytest.fixture
@@ -77,29 +51,8 @@ def slots(folder: Path, vendor: Vendor, tmp_path: Path) -> Path:
 
 def start(folder: Path, slots: Path) -> tuple[int, list[str]]:
     """Run a node to its end; return its exit status and what it printed."""
-    values = {
-        "tenant": "lab",
-        "device": "n1",
-        "broker_host": "127.0.0.1",
-        "broker_port": 9,
-        "model_path": str(folder / "model.obm"),
-        "replay_path": str(folder / "recording.obr"),
-        "replay_speed": 0,
-        "outbox_path": str(folder / "q"),
-        "drain_s": 0,
-        "update_path": str(slots),
-    }
-    (folder / "config.json").write_text(json.dumps(values))
-    done = subprocess.run(
-        [device.find_micropython(), ROOT / "firmware/main.py", folder / "config.json"],
-        env={**os.environ, "MICROPYPATH": ":".join(map(str, device.import_roots()))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    return done.returncode, done.stdout.splitlines()
+    status, output = tiny_node.run(folder, update_path=str(slots))
+    return status, output.splitlines()
 
 
 def state_of(slots: Path) -> slot_state.State:

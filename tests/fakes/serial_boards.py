@@ -7,12 +7,32 @@ import threading
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
 from esp32_mock_bootloader.process import start_server, stop_subprocess
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+from onebyte.boards import find
 
 ERASING = {0x02, 0x10, 0xD0, 0xD1}  # begin, begin compressed, erase all, erase a region
 _MD5 = b"\xc0\x01\x13"  # how an answer to the question for the flash's MD5 begins
 _MD5_AT = 12
+
+
+def hide_boards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards that are really plugged in are none of the tests' business."""
+    monkeypatch.setattr(list_ports, "comports", list)
+    monkeypatch.setattr(find, "_mount_points", lambda: iter(()))
+    monkeypatch.setattr(find, "_LABELS", Path("/nonexistent"))
+
+
+def usb_port(device: str, vid: int = 0x2E8A, pid: int = 0x0005) -> ListPortInfo:
+    """Return what pyserial says of a port with these USB ids; a Pico's unless they are given."""
+    port = ListPortInfo(device)
+    port.vid, port.pid = vid, pid
+    return port
 
 
 class Line:

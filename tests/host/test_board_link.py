@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from repl_board import ReplBoard
-from serial.tools import list_ports, list_ports_common
-from serial_boards import EspBoard, Line, chatter
+from serial.tools import list_ports
+from serial_boards import EspBoard, Line, chatter, usb_port
 
 from onebyte.boards import diagnosis, find, link, transport
 from onebyte.boards.link import (
@@ -272,12 +272,6 @@ def test_port_that_is_busy_or_missing(tmp_path: Path) -> None:
     refuse(str(tmp_path / "ttyACM0"), r"no port .*cable that carries data")
 
 
-def usb(device: str, vid: int = 0x2E8A, pid: int = 0x0005) -> Any:
-    port = list_ports_common.ListPortInfo(device)
-    port.vid, port.pid = vid, pid
-    return port
-
-
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Say which ports and drives there are."""
@@ -291,11 +285,16 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_only_board_is_taken_and_several_are_listed(plugged: Callable[..., None]) -> None:
-    stranger = usb("/dev/stranger", 0x1234, 0x5678)
-    plugged(usb("/dev/a"), stranger, usb("/dev/stranger2", pid=0x5678), usb("/dev/s3", vid=0x1234))
+    stranger = usb_port("/dev/stranger", 0x1234, 0x5678)
+    plugged(
+        usb_port("/dev/a"),
+        stranger,
+        usb_port("/dev/stranger2", pid=0x5678),
+        usb_port("/dev/s3", vid=0x1234),
+    )
     assert diagnosis.choose_port("") == "/dev/a"
     assert diagnosis.choose_port("/dev/z") == "/dev/z"
-    plugged(usb("/dev/a"), usb("/dev/b"), stranger)
+    plugged(usb_port("/dev/a"), usb_port("/dev/b"), stranger)
     with pytest.raises(UserError, match=r"several boards: /dev/a \(.*\), /dev/b .*--port") as one:
         diagnosis.choose_port("")
     assert "stranger" not in str(one.value)

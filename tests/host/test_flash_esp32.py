@@ -11,10 +11,9 @@ import pytest
 from command_line import assert_refused, onebyte, onebyte_process
 from esp32_mock_bootloader.process import running_mock
 from serial.tools import list_ports
-from serial.tools.list_ports_common import ListPortInfo
-from serial_boards import EspBoard, Line, chatter, prompt
+from serial_boards import EspBoard, Line, chatter, hide_boards, prompt, usb_port
 
-from onebyte.boards import esp32, find, ports
+from onebyte.boards import esp32, ports
 from onebyte.boards.esp_image import EspImage, parse_esp_image
 from onebyte.errors import UserError
 
@@ -35,15 +34,7 @@ def path(image: EspImage, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_boards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_ports, "comports", list)
-    monkeypatch.setattr(find, "_mount_points", lambda: iter(()))
-    monkeypatch.setattr(find, "_LABELS", Path("/nonexistent"))
-
-
-def usb_port(device: str, vid: int = 0x303A, pid: int = 0x1001) -> ListPortInfo:
-    port = ListPortInfo(device)
-    port.vid, port.pid = vid, pid
-    return port
+    hide_boards(monkeypatch)
 
 
 def test_image_is_written_and_its_md5_verified(path: Path, image: EspImage) -> None:
@@ -207,8 +198,8 @@ def test_list_has_chip_and_version_and_opens_no_strangers(
     stranger = Line()
     with prompt(S3_BANNER) as esp, prompt(rp2) as pico, chatter(b"\x31") as busy:
         found = [
-            usb_port(esp.path, pid=0x4001),
-            usb_port(pico.path, 0x2E8A, 0x0005),
+            usb_port(esp.path, 0x303A, 0x4001),
+            usb_port(pico.path),
             usb_port(busy.path, 0x10C4, 0xEA60),
             usb_port("/dev/gone", 0x1A86, 0x7523),
             usb_port(stranger.path, 0x1234, 0x5678),
@@ -234,11 +225,11 @@ def test_only_ports_that_may_have_the_chip_are_flashed(
 ) -> None:
     s2 = b"MicroPython v1.26.1 on 2025-09-11; Generic ESP32S2 module with ESP32S2"
     with prompt(s2) as other:
-        monkeypatch.setattr(list_ports, "comports", lambda: [usb_port(other.path, pid=0x4001)])
+        monkeypatch.setattr(list_ports, "comports", lambda: [usb_port(other.path, 0x303A, 0x4001)])
         got = onebyte("flash", path)
         assert_refused(got, "no board found for a.bin, which is for the ESP32-S3", other.path)
     with EspBoard("esp32s3") as board:
-        monkeypatch.setattr(list_ports, "comports", lambda: [usb_port(board.path)])
+        monkeypatch.setattr(list_ports, "comports", lambda: [usb_port(board.path, 0x303A, 0x1001)])
         code, out, _ = onebyte("flash", path)
     assert (code, out.split(":")[0]) == (0, f"ok {board.path}")
 

@@ -10,7 +10,7 @@ from bootsel_drive import BootselDrive, FailingFile, make_drive
 from command_line import assert_refused, onebyte
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
-from serial_boards import prompt
+from serial_boards import hide_boards, prompt, usb_port
 
 from onebyte.boards import bootsel, find
 from onebyte.boards.uf2 import Uf2Image, parse_uf2
@@ -34,18 +34,9 @@ def path(image: Uf2Image, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_boards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Boards that are really plugged in are none of the tests' business."""
-    monkeypatch.setattr(list_ports, "comports", list)
-    monkeypatch.setattr(find, "_mount_points", lambda: iter(()))
-    monkeypatch.setattr(find, "_LABELS", Path("/nonexistent"))
+    hide_boards(monkeypatch)
     monkeypatch.setattr(bootsel, "_COMEBACK_S", 0.3)
     monkeypatch.setattr(bootsel, "_VANISH_S", 1.0)
-
-
-def usb_port(device: str, vid: int = 0x2E8A, pid: int = 0x0005) -> ListPortInfo:
-    port = ListPortInfo(device)
-    port.vid, port.pid = vid, pid
-    return port
 
 
 def assert_holds(drive: BootselDrive, image: Uf2Image) -> None:

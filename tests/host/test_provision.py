@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from command_line import assert_refused, onebyte
 from cryptography import x509
 from repl_board import ReplBoard
-from serial.tools import list_ports, list_ports_common
+from serial.tools import list_ports
+from serial_boards import usb_port
 
 from formats import sealed
 from onebyte import questions
@@ -422,12 +423,6 @@ def test_frozen_product_takes_no_other(
     assert_refused(got, "the image itself says which product it is")
 
 
-def usb(device: str) -> Any:
-    port = list_ports_common.ListPortInfo(device)
-    port.vid, port.pid = 0x2E8A, 0x0005
-    return port
-
-
 def test_table_provisions_many_boards_by_their_numbers(
     tmp_path: Path, toml: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,7 +438,7 @@ def test_table_provisions_many_boards_by_their_numbers(
         ReplBoard(unique_id="aa000001", frozen=FROZEN) as one,
         ReplBoard(unique_id="dd000004") as stranger,
     ):
-        found = [usb(fake.path) for fake in (two, one, stranger)]
+        found = [usb_port(fake.path) for fake in (two, one, stranger)]
         monkeypatch.setattr(list_ports, "comports", lambda: found)
         for fake in (one, two, stranger):
             mark(fake)

@@ -80,6 +80,7 @@ class Process:
         self._in, self.out = self._process.stdin, self._process.stdout
         assert self.out.read(1) == b"\x06"
         self._is_running = self._has_chip
+        self._is_resetting = False
         self.starts += 1
 
     def fileno(self) -> int:
@@ -89,7 +90,9 @@ class Process:
         while data:
             before, key, data = data.partition(b"\x03")
             self._is_running = self._is_running or b"\x04" in before
-            if key and self._is_running:
+            # A chip resets within microseconds: no Ctrl-C of this computer is in time.
+            self._is_resetting = self._is_resetting or b"machine.reset()" in before
+            if key and self._is_running and not self._is_resetting:
                 self._write(before)
                 self._process.send_signal(signal.SIGINT)
                 time.sleep(0.03)  # a second one before the first is seen would end the process
@@ -105,8 +108,8 @@ class Process:
         if not data and self._has_chip:
             self._end()
             self._start()
-        if data.endswith(b">"):
-            self._is_running = False
+        if data.endswith((b">", b">>> ")):
+            self._is_running = self._is_resetting = False
         return data
 
     def _end(self) -> None:

@@ -17,6 +17,9 @@ def test_a_block_is_as_the_spec_says():
         b"\xe8\x03\x00\x00\x0c\x00\x00\x00\x4e\x46\x05\x00\x01\x00\x02\x00\x03\x00\x03\x02" + ROWS
     )
     assert expected + struct.pack("<I", crc32(expected)) == BLOCK
+    block = sample_block.pack_end(8, 0x12345678, 40, (1, 2, 65539), sample_block.QUOTA)
+    assert block[12:-4] == b"\x78\x56\x34\x12\x28\0\0\0\x01\0\x02\0\x03\0\x03\0"
+    assert sample_block.pack_mark(0x12345678, "at")[12:-4] == b"\x78\x56\x34\x12at"
 
 
 def test_what_is_packed_is_parsed():
@@ -77,6 +80,8 @@ def test_a_body_is_refused_for_what_is_wrong():
     body = sample_block.parse(BLOCK)[2]
     for wrong in (body[:19], body[:-1], body + b"12", body[:19] + b"\x03" + body[20:]):
         raises(errors.BLOCK_SIZE, sample_block.parse_samples, wrong)
+    million = sample_block.parse(sample_block.pack_samples(0, 0, (0, 1000000), (0, 0, 0), (3, ROWS)))
+    raises(errors.BLOCK_RANGE, sample_block.parse_samples, million[2])
     for at, value in ((18, 0), (18, 17), (19, 0), (10, 0xFF)):
         wrong = bytearray(body)
         wrong[at] = value

@@ -13,17 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import sample_model
-from mqtt_process import MICROPYTHON
 from signed_boards import Vendor, in_slot, state
-from uplink_process import Host, _Event
+from uplink_process import Host, _Event, start_firmware, write_config
 
 from formats import model_pack, topics, update_messages
 from formats.recording import pack_header
-from onebyte import toolchain
 from onebyte.receiver.link import BrokerSettings
 from onebyte.receiver.reconcile import Reconciler
-from onebyte.simulation import device
-from onebyte.simulation.process import Child
 from onebyte.updates import publish, roots
 from onebyte.updates.release import SignedRelease
 from onebyte.updates.sources import SourceFile
@@ -88,32 +84,13 @@ class UpdatingNode:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         (folder / "recording.obr").write_bytes(recording(90))
-        values = {
-            "tenant": "test",
-            "device": "node",
-            "broker_host": "127.0.0.1",
-            "broker_port": port,
-            "network_deadline_ms": 1000,
-            "reconnect_max_s": 1,
-            "keepalive_s": 5,
-            "status_interval_s": 1,
-            "policy": "all",
-            "outbox_records": 8192,
-            "outbox_ram_records": 256,
-            "replay_path": "recording.obr",
-            "replay_speed": SPEED,
-            "update_path": "u",
-            "update_pause_s": 1,
-            **config,
-        }
-        (folder / "config.json").write_text(json.dumps(values))
+        updates = {"outbox_ram_records": 256, "update_path": "u", "update_pause_s": 1}
+        write_config(folder, port, SPEED, **{**updates, **config})
         self.starts = 0
         self._start()
 
     def _start(self) -> None:
-        path = {"MICROPYPATH": ":".join(map(str, device.import_roots()))}
-        command = [MICROPYTHON, toolchain.ROOT / "firmware" / "main.py", "config.json"]
-        self._child = Child(command, self.log, self.folder, path)
+        self._child = start_firmware(self.folder)
         self.starts += 1
 
     def watch(self) -> None:

@@ -82,6 +82,33 @@ class UplinkNode:
             self._process.communicate()
 
 
+def write_config(folder: Path, port: int, speed: int, **changes: Any) -> None:
+    """Write the configuration of a node that plays a recording to a broker on this machine."""
+    config = {
+        "tenant": "test",
+        "device": "node",
+        "broker_host": "127.0.0.1",
+        "broker_port": port,
+        "network_deadline_ms": 1000,
+        "reconnect_max_s": 1,
+        "keepalive_s": 5,
+        "status_interval_s": 1,
+        "policy": "all",
+        "outbox_records": 8192,
+        "replay_path": "recording.obr",
+        "replay_speed": speed,
+        **changes,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def start_firmware(folder: Path) -> Child:
+    """Start firmware/main.py on a folder's configuration; it logs to the file `log` there."""
+    path = {"MICROPYPATH": ":".join(map(str, device.import_roots()))}
+    command = [MICROPYTHON, toolchain.ROOT / "firmware" / "main.py", "config.json"]
+    return Child(command, folder / "log", folder, path)
+
+
 class FirmwareNode:
     """firmware/main.py with a real model, playing a recording of noise; it ends by itself."""
 
@@ -102,27 +129,9 @@ class FirmwareNode:
         header = pack_header(model.n_channels, model.rate_mhz, [n_rows])
         (folder / "recording.obr").write_bytes(header + samples.tobytes())
         (folder / "model.obm").write_bytes(model_file)
-        config = {
-            "tenant": "test",
-            "device": "node",
-            "broker_host": "127.0.0.1",
-            "broker_port": port,
-            "network_deadline_ms": 1000,
-            "reconnect_max_s": 1,
-            "keepalive_s": 5,
-            "status_interval_s": 1,
-            "policy": "all",
-            "outbox_records": 8192,
-            "outbox_ram_records": 1024,
-            "replay_path": "recording.obr",
-            "replay_speed": speed,
-            "drain_s": 60,
-            **changes,
-        }
-        (folder / "config.json").write_text(json.dumps(config))
-        path = {"MICROPYPATH": ":".join(map(str, device.import_roots()))}
-        command = [MICROPYTHON, toolchain.ROOT / "firmware" / "main.py", "config.json"]
-        self._child = Child(command, folder / "log", folder, path)
+        roomy = {"outbox_ram_records": 1024, "drain_s": 60}
+        write_config(folder, port, speed, **{**roomy, **changes})
+        self._child = start_firmware(folder)
 
     @property
     def lines(self) -> list[str]:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import re
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -53,6 +54,7 @@ class FakeBoard:
         self, code: str, timeout_s: float = 0, on_output: Callable[[bytes], object] | None = None
     ) -> str:
         self.done.append(code)
+        self.patience_s = timeout_s
         for line in self.says if on_output else ():
             on_output(f"{line}\r\n".encode())
         return "".join(f"{line}\n" for line in self.says)
@@ -117,6 +119,19 @@ def test_an_app_replaces_the_whole_app_and_keeps_the_model(vendor: Vendor, tmp_p
     assert [entry[4] for entry in fresh.manifest.files] == ["run.mpy"]
 
 
+def test_files_for_another_mpy_version_are_refused_here(vendor: Vendor) -> None:
+    older = Standing({**STANDING, "mpy_abi": 5})
+    board = in_slot_a(vendor)
+    files = signed_boards.app("hello")
+    with pytest.raises(UserError, match="mpy"):
+        deploy_release.make(board, older, files, vendor.release_key, {"fresh": True})
+
+
+def test_next_seq_is_above_all_that_the_board_knows() -> None:
+    for name in ("installed_seq", "pending_seq", "last_bad_seq"):
+        assert Standing({**STANDING, name: 9}).next_seq == 10
+
+
 def test_the_same_files_make_the_same_release(vendor: Vendor) -> None:
     board = in_slot_a(vendor)
     made = [
@@ -164,6 +179,7 @@ def test_desk_is_opened_for_the_release_and_its_end_is_heard(
     )
     board.says = ["noise", "desk end 0 armed"]
     assert deploy.send(board, standing, release).n_bytes == 0
+    assert 30 <= board.patience_s <= 300, "it verifies and unpacks in silence"
     (code,) = board.done
     found = re.fullmatch(r"updates\.desk\.receive\(u,(\{.*\}),(\d+)\)", code)
     assert found and int(found[2]) == window, "a UART loses what nobody reads"
@@ -224,10 +240,15 @@ def test_board_that_is_refused_something_goes_on_with_what_it_ran(
 ) -> None:
     board = FakeBoard({})
     monkeypatch.setattr(deploy.link, "open_board", lambda port: nullcontext(board))
-    board.says = ["null"]
-    with pytest.raises(UserError, match="trusts nobody yet"), deploy.open_settled("", print):
-        pass
-    assert board.done[1:] == ["restart"]
+    for says, words in (
+        ("null", "trusts nobody yet"),
+        ("desk none no module named 'ota'\nnull", "has no loader for releases"),
+        ("{", "is damaged"),
+    ):
+        board.says, board.done = [says], []
+        with pytest.raises(UserError, match=words), deploy.open_settled("", print):
+            pass
+        assert board.done[1:] == ["restart"]
     board.says, board.done = [json.dumps(STANDING)], []
     with pytest.raises(UserError, match="wrong"), deploy.open_settled("", print):
         raise UserError("wrong passphrase")
@@ -252,6 +273,17 @@ class FakePort:
         pass
 
 
+def test_console_that_never_says_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = FakePort("onebyte node: sensor: gone")
+    port.read_some = lambda: port._lines.pop() if port._lines else b""
+    monkeypatch.setattr(deploy, "Transport", lambda device: port)
+    start_s = time.monotonic()
+    words = r"no verdict on release 7 within 0 s: onebyte node: sensor: gone"
+    with pytest.raises(deploy.Refused, match=words):
+        deploy.wait_for_verdict("/dev/board", 7, 0.2, print)
+    assert time.monotonic() - start_s < 5
+
+
 @pytest.mark.parametrize(
     ("line", "verdict"),
     [
@@ -267,7 +299,8 @@ def test_console_says_how_a_trial_ends(
     line: str, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = FakePort(
-        "ob1 noise", "onebyte boot: slot a, release 4; release 6 was taken back: X(1)", line
+        *("ob1 noise", "onebyte boot: slot a, release 4; release 6 was taken back: X(1)"),
+        *("onebyte update: release 6 is confirmed", line),
     )
     monkeypatch.setattr(deploy, "Transport", lambda device: port)
     if verdict == "confirmed":

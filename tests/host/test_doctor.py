@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from repl_board import ReplBoard
 from formats import errors, messages, update_messages
 from onebyte.boards import doctor
 from onebyte.boards.facts import Facts
-from onebyte.boards.link import open_board
+from onebyte.boards.link import DeviceError, open_board
 from onebyte.receiver import doctor as node_doctor
 from onebyte.receiver.link import BrokerSettings, Link
 from onebyte.simulation.broker import Broker
@@ -97,7 +98,10 @@ def test_good_board_has_nothing_to_do() -> None:
         ({"kernels": {"error": "KERNEL_VERSION"}}, "kernels", "fail", "KERNEL"),
         ({"kernels": {"told": ["is for x64"]}}, "mpy", "warn", "is for x64"),
         ({"updates": {"verifier": ""}}, "updates", "fail", "nothing can verify"),
-        ({"updates": {"pending": 2, "pending_seq": 6}}, "updates", "warn", "6 on trial"),
+        (
+            {"updates": {"pending": 2, "pending_seq": 6, "tries_left": 3}},
+            *("updates", "warn", "6 on trial, 3 tries left"),
+        ),
         (
             {"updates": {"last_bad_seq": 9, "fail_reason": errors.TRIAL_MODEL}},
             *("updates", "warn", "9 failed: TRIAL_MODEL"),
@@ -156,6 +160,28 @@ def failed_broker(code: int) -> dict[str, Any]:
 )
 def test_remedy_is_that_of_the_cause(changes: dict[str, Any], name: str, words: str) -> None:
     assert words in judged(**changes)[name].remedy
+
+
+def test_probe_that_fails_is_known_by_its_last_line() -> None:
+    class Examined:
+        def exec(self, source: str, silence_s: float) -> str:
+            if "flash_mount" in source:
+                return 'a driver prints\n{"free": 1}\n'
+            if "from app import settings" in source:
+                return "{"
+            raise DeviceError("/dev/board", "Traceback:\r\n File\r\nMemoryError: 9 bytes\r\n")
+
+    said = doctor.examine(Examined(), lambda name: None)
+    assert said["files"] == {"free": 1}
+    assert said["config"] == {"broken": "answered '{'"}
+    assert said["model"] == {"broken": "MemoryError: 9 bytes"}
+
+
+def test_image_says_whose_it_is() -> None:
+    found = {
+        board: doctor.judge(replace(FACTS, board=board), GOOD)[0].detail for board in ("", "x")
+    }
+    assert "not an image of ours" in found[""] and "not" not in found["x"]
 
 
 def test_board_of_which_only_the_prompt_answers() -> None:

@@ -112,6 +112,15 @@ def test_time_goes_on_where_ticks_wrap():
     assert all(times[i + 1] - times[i] == 10000 for i in range(len(times) - 1))
 
 
+def test_time_goes_on_while_nothing_can_be_read():
+    ticks = Ticks(0x3FFFFFFF - 1000000)
+    recorder = Recorder(Source([1, "bus", "bus", 1, 1]), ticks)
+    for pause_us in (0, 500000, 500000, 700000, 7900000):
+        ticks.now += pause_us
+        recorder.read()
+    assert [block[2] for block in take_all(recorder)] == [10000, 1720000, 9630000]
+
+
 def test_losses_of_the_driver_stand_in_the_block_behind_them():
     recorder = Recorder(Source([4, "overrun", 4, "jump", "bus", 4]), Ticks())
     while not recorder.is_over:

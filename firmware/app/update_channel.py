@@ -1,4 +1,4 @@
-"""The packets of updates, as guest of the uplink: the wish, the report, the chunks.
+"""The packets of updates, as guest of the uplink: the want, the report, the chunks.
 
 The updater decides and is told; this file only carries. The updater and its source of objects are
 frozen code, which may be older than this file.

@@ -7,7 +7,7 @@ from ota.downloads import Downloads
 from ota.fetcher import Fetcher
 from ota.job import Job
 from ota.pace import Pace
-from ota.wish import Wish
+from ota.wanted import Wanted
 
 # Another attempt would end in the same way.
 _FINAL = (errors.UPDATE_SPACE, errors.UPDATE_PARTITION, errors.SOURCE_URL)
@@ -27,7 +27,7 @@ class Download:
 
     Attributes:
         sources: see `Fetcher.open`.
-        wish: Wish.
+        wanted: Wanted.
         job: the attempt of now, or None.
         error: what last went wrong, for people.
     """
@@ -38,7 +38,7 @@ class Download:
         self.job = None
         self._at = standing
         self._files = Downloads(standing.store)
-        self.wish = Wish(self._files, limits)
+        self.wanted = Wanted(self._files, limits)
         self._pace = Pace(limits, randint)
         self._fetcher = Fetcher(limits)
         self._is_linked = False
@@ -53,11 +53,11 @@ class Download:
     @property
     def wants_link(self) -> bool:
         """Whether the network is of use now."""
-        return self.wish.is_open and not self._pace.is_pausing
+        return self.wanted.is_open and not self._pace.is_pausing
 
     def rest_ms(self, now_ms: int) -> int:
         """Return how long no step is needed, unless a message comes."""
-        if not self.wish.is_open:
+        if not self.wanted.is_open:
             return _LONG_MS
         left_ms = self._pace.left_ms(now_ms)
         if left_ms or self.is_busy:
@@ -71,14 +71,14 @@ class Download:
             self._fetcher.close()
 
     def take(self, payload) -> None:
-        """Take the desired state; an empty payload withdraws it.
+        """Take a want; an empty payload withdraws it.
 
         Raises:
             OnebyteError: it is malformed, and what was wanted before still is.
         """
-        if not self.wish.take(payload, self.wish.seq if self._has_offer() else 0):
+        if not self.wanted.take(payload, self.wanted.seq if self._has_offer() else 0):
             return
-        if self.job and self.job.is_for(self.wish.want):
+        if self.job and self.job.is_for(self.wanted.want):
             self._fetcher.close()  # the same release from another place
         elif self.job or self._has_offer():
             self._drop()  # what an earlier start has left of this release stays
@@ -88,7 +88,7 @@ class Download:
 
         With the phase ARMED in the end, `job.found` is what is armed.
         """
-        if not self.wish.look(self._at.node.record, now_ms) or self._pace.left_ms(now_ms):
+        if not self.wanted.look(self._at.node.record, now_ms) or self._pace.left_ms(now_ms):
             return False
         try:
             return self._go_on(now_ms)
@@ -113,7 +113,7 @@ class Download:
 
     def _go_on(self, now_ms: int) -> bool:
         if self.job is None:
-            self.job = Job(self._at, self.wish.want)
+            self.job = Job(self._at, self.wanted.want)
         request = self.job.next_request()
         if request is None:
             self.job.step()
@@ -123,7 +123,7 @@ class Download:
     def _fetch(self, request, now_ms: int) -> bool:
         try:
             if not self._fetcher.is_open:
-                self._fetcher.open(self.sources, self.wish.want["url"], now_ms)
+                self._fetcher.open(self.sources, self.wanted.want["url"], now_ms)
             piece = self._fetcher.step(request, now_ms)
         except OSError as error:
             self._failed(errors.UPDATE_ATTEMPTS, "download: %s" % error, now_ms)
@@ -131,7 +131,7 @@ class Download:
         if piece is None:
             return False
         self.job.put(piece)
-        self.wish.got_on()
+        self.wanted.got_on()
         return True
 
     def _failed(self, reason: int, text: str, now_ms: int) -> None:
@@ -145,7 +145,7 @@ class Download:
             self._end_attempt(error.code, True, now_ms)
             return
         try:
-            self.wish.refuse(error.code, now_ms)
+            self.wanted.refuse(error.code, now_ms)
         except OSError:
             pass  # it is refused once more after a restart
         self._pace.failed(now_ms)
@@ -155,9 +155,9 @@ class Download:
         self._close()
         self._pace.failed(now_ms)
         try:
-            is_last = self.wish.failed(reason, was_content, now_ms)
+            is_last = self.wanted.failed(reason, was_content, now_ms)
         except OSError:
-            is_last = not self.wish.is_open
+            is_last = not self.wanted.is_open
         if is_last:
             self._drop()
 

@@ -32,7 +32,7 @@ class Fetcher:
             sources: (of objects on the broker, of those at an address); each None where there is
                 none, else with `begin(object_id, offset, n_bytes)`, `step(now_ms)` -> bytes or
                 None, `close()`; the second also `locate(url)`.
-            url: of the desired state, "" for the broker.
+            url: of the want, "" for the broker.
             now_ms: millisecond ticks.
 
         Raises:

@@ -6,12 +6,12 @@ from formats.slot_state import NO_SLOT
 _TENTHS = 10
 
 
-def status(standing, wish, job) -> dict:
+def status(standing, wanted, job) -> dict:
     """Return the fields of the message on /u.
 
     Args:
         standing: `ota.standing.Standing`.
-        wish: `ota.wish.Wish`.
+        wanted: `ota.wanted.Wanted`.
         job: `ota.job.Job`, or None.
     """
     node, found, record = standing.node, standing.found, standing.record
@@ -28,17 +28,17 @@ def status(standing, wish, job) -> dict:
         "root": standing.root.epoch,
         "record": record.record_seq,
         "reason": record.fail_reason,
-        "refused": wish.refused,
-        "refused_seq": wish.refused_seq,
+        "refused": wanted.refused,
+        "refused_seq": wanted.refused_seq,
         "firmware": standing.device.firmware,
         "done_bytes": job.done_bytes if job else 0,
         "total_bytes": job.total_bytes if job else 0,
     }
 
 
-def mark(standing, wish, job) -> tuple:
+def mark(standing, wanted, job) -> tuple:
     """Return what changes with everything that is worth a message."""
     tenths = 0
     if job and job.total_bytes:
         tenths = _TENTHS * job.done_bytes // job.total_bytes
-    return standing.version, wish.refused, wish.refused_seq, tenths
+    return standing.version, wanted.refused, wanted.refused_seq, tenths

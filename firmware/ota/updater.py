@@ -108,7 +108,7 @@ class Updater:
         self._download.link(is_open)
 
     def on_want(self, payload) -> None:
-        """Take the desired state; an empty payload withdraws it."""
+        """Take a want; an empty payload withdraws it."""
         try:
             self._download.take(payload)
         except OnebyteError as error:
@@ -130,7 +130,7 @@ class Updater:
 
     def status(self) -> dict:
         """Return the fields of the message on /u."""
-        return report.status(self._at, self._download.wish, self._download.job)
+        return report.status(self._at, self._download.wanted, self._download.job)
 
     def report(self) -> bytes:
         """Return the message on /u of now."""
@@ -144,7 +144,7 @@ class Updater:
             self._at.event(slots.REPORTED)  # the record stays as it is: nothing is written
 
     def _mark(self):
-        return report.mark(self._at, self._download.wish, self._download.job)
+        return report.mark(self._at, self._download.wanted, self._download.job)
 
     def step(self, now_ms: int) -> bool:
         """Do a bounded piece; return whether there was one.

@@ -72,7 +72,7 @@ class Updater:
             self._asked = None
 
     def on_want(self, payload):
-        """Note a wish."""
+        """Note a want."""
         self.noted.append("want %s" % payload.decode())
 
     def on_ack(self, payload):

@@ -164,7 +164,7 @@ def run_sealed(data):
 
 
 def run_want(data):
-    """The desired state."""
+    """Want messages."""
     found = update_messages.parse_want(data)
     if update_messages.parse_want(update_messages.pack_want(found)) != found:
         raise Mismatch
@@ -218,7 +218,7 @@ def run_topic(data):
 
 
 def run_url(data):
-    """An address in the desired state."""
+    """An address in a want."""
     text = _text(data)
     is_https, host, port, path = url.parse(text)
     start = "http%s://%s" % ("s" if is_https else "", host)

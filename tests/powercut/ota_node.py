@@ -165,7 +165,7 @@ class Node:
         self._tidy = tidy
 
     def take(self, release, epoch=1, n_pieces=-1):
-        """Hand over the desired state and step until something comes of it.
+        """Hand over a want and step until something comes of it.
 
         Args:
             release: The `Release` that is wanted.

@@ -7,8 +7,8 @@ from ota.downloads import Tried
 from ota.pace import elapsed_ms
 
 
-class Wish:
-    """The desired state, and what came of it.
+class Wanted:
+    """The newest want, and what came of it.
 
     Args:
         downloads: `ota.downloads.Downloads`, which remembers over a restart what was in vain.

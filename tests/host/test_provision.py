@@ -106,7 +106,8 @@ def test_file_becomes_two_sealed_copies(board: ReplBoard, toml: Path) -> None:
 
 def test_next_one_keeps_what_is_not_named(board: ReplBoard, toml: Path) -> None:
     provisioned(board, "--file", toml)
-    provisioned(board, "--set", "device=cellar", "--set", "broker_tls=false", "--lock")
+    options = ("--set", "device=cellar", "--set", "broker_tls=false", "--lock")
+    provisioned(board, "--file", toml, *options)
     config = on_board(board)
     assert (config["device"], config["wifi_password"]) == ("cellar", WIFI_SECRET)
     assert config["console"] == "locked"
@@ -288,6 +289,34 @@ def test_password_that_the_board_has_is_kept_and_not_shown() -> None:
     assert {key: asked[0].values[key] for key in known} == known
 
 
+def test_port_that_is_offered_is_that_of_tls_where_an_authority_is_named(tmp_path: Path) -> None:
+    Ca().write(tmp_path / "ca.pem")
+    known = {"tenant": "home", "device": "kitchen", "broker_host": "b"}
+    facts = Facts("micropython", (1, 26, 0), (6, 3), "", "rp2", "Pico", "", "pico_ppp", None)
+    asked: list[profile.Profile] = []
+
+    @click.command()
+    def ask() -> None:
+        asked.append(questions.ask(facts, known, str))
+
+    for path, port in (("", 1883), (tmp_path / "ca.pem", 8883)):
+        done = CliRunner().invoke(ask, input="\n" * 6 + f"{path}\n\n\n")
+        assert done.exit_code == 0, done.output
+        assert asked[-1].values["broker_port"] == port, done.output
+
+
+def test_options_that_exclude_each_other(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("device\nx\n")
+    for options, says in (
+        (("--show", "--lock"), "--show goes with no other action"),
+        (("--clear", "--unlock"), "--clear goes with no other action"),
+        (("--unlock", "--set", "device=x"), "--unlock goes with no other action"),
+        (("--csv", table), "--csv names its boards itself"),
+    ):
+        assert_refused(onebyte("provision", "--port", "/dev/nowhere", *options), says)
+
+
 def test_without_a_terminal_nothing_is_asked(board: ReplBoard) -> None:
     assert_refused(onebyte("provision", "--port", board.path), "no terminal to ask: use --file")
 
@@ -442,7 +471,7 @@ def test_table_provisions_many_boards_by_their_numbers(
         monkeypatch.setattr(list_ports, "comports", lambda: found)
         for fake in (one, two, stranger):
             mark(fake)
-        code, out, err = onebyte("provision", "--file", toml, "--csv", table)
+        code, out, err = onebyte("provision", "--file", toml, "--csv", table, "--lock")
         assert code == 2 and err == "onebyte: error: 1 of 3 boards were not provisioned\n"
         lines = out.splitlines()
         assert [line.split()[0] for line in lines] == ["ok", "ok", "FAILED"]
@@ -452,7 +481,24 @@ def test_table_provisions_many_boards_by_their_numbers(
         first, second = on_board(one), on_board(two)
     assert (first["device"], first["wifi_password"]) == ("attic", WIFI_SECRET + "2")
     assert (second["heartbeat_s"], second["wifi_password"]) == (30, WIFI_SECRET)
+    assert first["console"] == second["console"] == "locked"
     assert "s3cret" not in out + err
+
+
+def test_table_names_files_beside_it_and_what_it_says_counts(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    ca = Ca()
+    ca.write(folder / "ca.pem")
+    table = folder / "t.csv"
+    table.write_text("port,device,ca,broker_tls\na,one,ca.pem,\nb,two,ca.pem,false\n")
+    base = profile.Profile({"tenant": "x", "device": "base"})
+    one, two = (target.profile for target in profile.read_csv(table, base, str))
+    assert one.files["ca"] == two.files["ca"] == ca.der
+    assert (one.values["device"], one.values["broker_tls"]) == ("one", True)
+    assert two.values["broker_tls"] is False
+    table.write_text("port,tenant,device\na,house,one\nb,garden,one\n")
+    assert len(profile.read_csv(table, base, str)) == 2, "nodes of two tenants"
 
 
 @pytest.mark.parametrize(
@@ -541,10 +587,13 @@ def test_locked_board_is_opened_by_a_reset_in_time(monkeypatch: pytest.MonkeyPat
         timer.start()
         out = provisioned(fake, "--unlock")
         timer.join()
-        assert "press RESET on the board now" in out and "configuration 6" in out
+        assert out.count("press RESET on the board now") == 1 and "configuration 6" in out
         assert on_board(fake)["console"] == "open"
         assert "the console is open" in provisioned(fake, "--unlock")
         fake.stall_after = fake.n_in
         late = pytest.raises(UserError, match="did not open within 1 s: was RESET pressed")
         with late, catch.catch_board(fake.path, print, 1.0):
             pass
+    old = pytest.raises(UserError, match="is too old")
+    with ReplBoard(version="1.20.0") as fake, old, catch.catch_board(fake.path, print, 9.0):
+        pass

@@ -1,4 +1,4 @@
-"""The pages of the boards tell the truth: pins, figures, commands and links."""
+"""The pages of the boards tell the truth: pins, figures and commands."""
 
 import ast
 import re
@@ -119,12 +119,6 @@ def parse(line: str) -> None:
     command.make_context(command.name, arguments, parent=context)
 
 
-def anchors(path: Path) -> set[str]:
-    """Return the names under which a page's headings can be linked to."""
-    found = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
-
-
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with the files that the pages' commands name."""
@@ -206,19 +200,6 @@ def test_a_wrong_option_would_be_found() -> None:
     for line in ("onebyte doctor --no-such-option 1", "onebyte keygen root keys --no-vendor 1"):
         with pytest.raises(click.ClickException):
             parse(line)
-
-
-@pytest.mark.parametrize("board", BOARDS)
-def test_links_lead_somewhere(board: str) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", text_of(board))
-    assert links
-    for link in links:
-        if link.startswith("http"):
-            continue
-        name, _, anchor = link.partition("#")
-        path = (PAGES / name).resolve() if name else PAGES / f"{board}.md"
-        assert path.exists(), link
-        assert not anchor or anchor in anchors(path), link
 
 
 def test_boards_md_links_every_page() -> None:

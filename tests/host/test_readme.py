@@ -149,11 +149,3 @@ def test_figures_are_those_of_the_model_cards() -> None:
         size = (ROOT / "models" / name / "model.obm").stat().st_size
         assert f"{metrics['macro_f1']:.3f}" in row, name
         assert f"{size:,} bytes" in row, name
-
-
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)", README)
-    assert links
-    for link in links:
-        if not link.startswith("http"):
-            assert (ROOT / link).exists(), link

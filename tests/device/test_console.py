@@ -82,6 +82,31 @@ def test_locked_console_takes_ctrl_c_and_says_so():
     assert sys.stdin is not made._poll
 
 
+class _Endless(_Input):
+    """Somebody types faster than anybody reads."""
+
+    def poll(self, timeout_ms):
+        self.keys = "x"
+        return [1]
+
+    def read(self, n):
+        self.n_read = getattr(self, "n_read", 0) + 1
+        assert self.n_read < 1000, "the node stands still"
+        return _Input.read(self, n)
+
+
+def test_locked_console_goes_on_whatever_is_typed():
+    made, _ = _console(console="locked")
+    made._poll = _Endless("")
+    made._poll.stdin = made._poll
+    stdin, console.sys = console.sys, made._poll
+    try:
+        made.look()
+    finally:
+        console.sys = stdin
+    assert made._poll.n_read < 1000
+
+
 def test_locked_node_that_ends_never_shows_the_prompt():
     made, _ = _console(console="locked")
     made._poll = _Input("")

@@ -6,9 +6,10 @@ import ota_releases
 import sample_release
 import slot_files
 import vfs
+from check import raises
 from nor_flash import NorFlash
 
-from formats import manifest, objects
+from formats import errors, manifest, objects
 from formats.crc import crc32
 from formats.slot_state import SLOT_A, SLOT_B
 from ota import desk, loader
@@ -244,3 +245,36 @@ def test_a_rotten_file_of_the_other_slot_is_not_armed():
     _, cable = _cable(release.objects)
     _install(store, boot, release, cable)
     assert _check(store, boot).manifest is None
+
+
+def test_file_of_the_same_length_is_another_file():
+    store, boot = _node()
+    slot_files.put(store, SLOT_B, ota_releases.Release(SIGNER, 7, table=TABLE))
+    with store.files.open("s/a/formats/crc.py", "wb") as file:
+        file.write(b"half of it")  # and what the other slot has of it may be cut
+    release = ota_releases.Release(SIGNER, 2, table=TABLE)
+    console, cable = _cable(release.objects)
+    _install(store, boot, release, cable)
+    assert _check(store, boot).manifest is not None
+    # The one file that no release changes is there.
+    assert len(set([request[0] for request in console.asked])) == len(TABLE) - 1
+
+
+def test_file_that_neither_slot_has_whole_is_asked_for():
+    store, boot = _node()
+    with store.files.open("s/a/formats/crc.py", "wb") as file:
+        file.write(b"half of it")
+    release = ota_releases.Release(SIGNER, 2, table=TABLE)
+    console, cable = _cable(release.objects)
+    _install(store, boot, release, cable)
+    assert _check(store, boot).manifest is not None
+    assert len(set([request[0] for request in console.asked])) == len(TABLE)
+
+
+def test_firmware_does_not_come_by_cable():
+    store, boot = _node()
+    table = TABLE + ((manifest.FIRMWARE, "firmware.bin", 64, manifest.PLAIN, None),)
+    release = ota_releases.Release(SIGNER, 2, table=table)
+    console, cable = _cable(release.objects)
+    raises(errors.UPDATE_PARTITION, _install, store, boot, release, cable)
+    assert not console.asked

@@ -141,6 +141,17 @@ def test_health_is_read_from_the_status_and_survives_the_last_will(scene: Scene)
     assert begin_anew == {"dropped", "flash_errors"}, "the others go down, too"
     assert scene.entity("uptime_s").config["unit_of_measurement"] == "s"
     assert scene.entity("online").config["device_class"] == "connectivity"
+
+
+def test_decision_is_in_front_and_its_entities_lose_nothing(scene: Scene) -> None:
+    configs = {
+        unique_id.rpartition("/")[2]: one.config for unique_id, one in scene.home.entities.items()
+    }
+    assert {config["qos"] for config in configs.values()} == {1}
+    in_front = {key for key, config in configs.items() if "entity_category" not in config}
+    assert in_front == {"decision", "level", "novelty"}
+    hidden = {key for key, config in configs.items() if not config.get("enabled_by_default", True)}
+    assert hidden == {"decided_at", "uptime_s"}
     scene.take("s", messages.WILL)
     assert scene.states(*keys) == ["off", "5", "1", "10", "9000", "0"]
     assert [scene.entity(key).is_available for key in ("decision", "queued", "online")] == [

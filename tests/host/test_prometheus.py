@@ -117,8 +117,9 @@ def test_no_counter_goes_down_when_a_node_turns_out_to_have_lost_its_memory(scen
 
 def test_every_number_of_a_status_is_there(scene: Scene) -> None:
     optional = {key: 7 for key in messages.OPTIONAL_KEYS if key != "reset"} | {"supply_mv": 3050}
-    scene.take("s", messages.pack_status({**STATUS, **optional}))
+    scene.take("s", messages.pack_status({**STATUS, **optional, "uptime_s": 90, "wakes": 8}))
     found = scene.samples()
+    assert (found["node_uptime_seconds",], found["node_wakes_total",]) == (90, 8)
     assert found["node_queued",] == 4
     assert found["node_supply_volts",] == pytest.approx(3.05)
     assert found["node_charge_ampere_hours_total", "radio"] == pytest.approx(7e-6)

@@ -83,6 +83,57 @@ def test_a_stream_goes_on_where_milliseconds_wrap():
     assert 70 < kinds.count(sample_block.SAMPLES) < 95
 
 
+def stream_slowly(until_ms):
+    """Returns recorder, console and passed milliseconds of a host that takes 64 bytes in 80 ms."""
+    clock = BoardTime()
+    begin_ms = last_ms = clock.now_ms
+
+    def has_room(look):
+        nonlocal last_ms
+        if clock.now_ms - last_ms < 80 or clock.now_ms - begin_ms > until_ms:
+            return False
+        last_ms = clock.now_ms
+        return True
+
+    console = Console(has_room)
+    recorder = Recorder(Source([30] * 40), Ticks())
+    with_time(record_stream, clock, lambda: record_stream.run(recorder, console, b"{}"))
+    return recorder, console, clock.now_ms - begin_ms
+
+
+def test_a_slow_host_gets_all():
+    recorder, console, passed_ms = stream_slowly(1000000)
+    assert recorder.dropped == 0 and len(parse_lines(console)) == 42
+    assert passed_ms > 9000
+
+
+def test_a_host_that_is_gone_holds_nothing():
+    _, _, passed_ms = stream_slowly(5000)
+    assert 7900 < passed_ms < 8100
+
+
+def test_ctrl_c_is_a_byte_while_it_streams_and_ctrl_c_again_behind():
+    class Keys:
+        set = []
+
+        def kbd_intr(self, key):
+            self.set.append(key)
+
+    console = Console(bool)
+    names = ("micropython", "Console")
+    before = [getattr(record_stream, name) for name in names]
+    record_stream.micropython, record_stream.Console = Keys(), lambda: console
+    try:
+        recorder = Recorder(Source([30] * 9), Ticks())
+        assert record_stream.run_on_console(recorder, b"{}", 90) == sample_block.ROWS_DONE
+        broken = Recorder(Source([30]), Ticks())
+        broken.read = None
+        raises_kind(TypeError, record_stream.run_on_console, broken, b"{}")
+    finally:
+        record_stream.micropython, record_stream.Console = before
+    assert Keys.set == [-1, 3, -1, 3] and recorder.rows == 90
+
+
 def test_a_recording_to_flash_ends_in_time_where_milliseconds_wrap():
     clock = BoardTime()
     files = filesystem(formatted())
@@ -225,6 +276,13 @@ def test_segments_are_listed_oldest_first_and_strangers_left_alone():
         file = files.open("rec/" + name, "wb")
         file.write(name.encode())
         file.close()
-    found = [(run, number) for run, number, _ in record_flash.segments(files)]
-    assert found == [(9, 0), (9, 1), (10, 0)]
+
+    class Unsorted:
+        @staticmethod
+        def ilistdir(folder):
+            return reversed(list(files.ilistdir(folder)))
+
+    for one in (files, Unsorted):
+        found = [(run, number) for run, number, _ in record_flash.segments(one)]
+        assert found == [(9, 0), (9, 1), (10, 0)]
     assert record_flash.Sink(files, free_of(files), b"{}", 0).run == 11

@@ -142,6 +142,12 @@ def test_health_is_read_from_the_status_and_survives_the_last_will(scene: Scene)
     assert scene.entity("uptime_s").config["unit_of_measurement"] == "s"
     assert scene.entity("online").config["device_class"] == "connectivity"
 
+    scene.take("s", messages.WILL)
+    assert scene.states(*keys) == ["off", "5", "1", "10", "9000", "0"]
+    assert [scene.entity(key).is_available for key in ("decision", "queued", "online")] == [
+        *(False, False, True)
+    ]
+
 
 def test_decision_is_in_front_and_its_entities_lose_nothing(scene: Scene) -> None:
     configs = {
@@ -152,11 +158,6 @@ def test_decision_is_in_front_and_its_entities_lose_nothing(scene: Scene) -> Non
     assert in_front == {"decision", "level", "novelty"}
     hidden = {key for key, config in configs.items() if not config.get("enabled_by_default", True)}
     assert hidden == {"decided_at", "uptime_s"}
-    scene.take("s", messages.WILL)
-    assert scene.states(*keys) == ["off", "5", "1", "10", "9000", "0"]
-    assert [scene.entity(key).is_available for key in ("decision", "queued", "online")] == [
-        *(False, False, True)
-    ]
 
 
 def test_supply_appears_with_the_first_status_that_has_it(scene: Scene) -> None:

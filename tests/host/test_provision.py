@@ -386,9 +386,10 @@ def test_file_that_is_something_else_is_refused(
     path = tmp_path / "x.pem"
     got = onebyte("provision", "--port", board.path, "--file", toml, f"--{name}", path)
     assert_refused(got, "cannot read")
-    path.write_text("-----BEGIN RUBBISH-----")
+    path.write_text(f"-----BEGIN RUBBISH-----\n{WIFI_SECRET}\n")
     got = onebyte("provision", "--port", board.path, "--file", toml, f"--{name}", path)
     assert_refused(got, "x.pem is no ")
+    assert "s3cret" not in got[2], "it may have been a key"
     assert copies_on(board) == [None, None]
 
 

@@ -449,3 +449,27 @@ def test_lines_of_any_board_become_recordings(tmp_path: Path) -> None:
 def test_lines_without_a_number_are_no_recording(tmp_path: Path) -> None:
     got = feed_csv(tmp_path, "hello\n\x00\xff\n", "--rate", 10, "--channels", "a,b")
     assert_refused((got[0], got[1], got[2].splitlines()[-1] + "\n"), "no line of numbers")
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_sample(tmp_path: Path) -> None:
+    recording = write_obr(tmp_path / "r.obr", numbered(RATE_HZ))
+    argv = ("collect", tmp_path / "set", "--replay", recording, "--speed", 10, "--label", "a")
+    code, said, errors = onebyte(*argv, "--png", tmp_path / "nowhere" / "a.png")
+    assert code == 2 and "cannot write" in errors and f"samples={RATE_HZ} gaps=0" in said
+    assert len(stored_rows(tmp_path / "set")) == RATE_HZ
+    card = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    assert card["sessions"][0]["labels"] == {"a": RATE_HZ} and card["sessions"][0]["settle_s"] == 0
+
+
+def test_numbers_that_fit_not_are_refused_before_the_first_one(tmp_path: Path) -> None:
+    argv = ("--channels", "a:V,b:g", "--label", "x")
+    got = feed_csv(tmp_path, "1,2\n3,4\n5,-6", *argv, "--rate", 50)
+    assert got[0] == 0 and "samples=3 " in got[1]
+    got = feed_csv(tmp_path, "1,2\n3,90", *argv, "--rate", 50)
+    assert got[0] == 0, got
+    for wrong in (("--rate", 51), ("--rate", 50, "--channels", "a:V,c:g")):
+        got = feed_csv(tmp_path, "1,2\n", *argv, *wrong)
+        assert_refused(got, "take another folder")
+    assert list((tmp_path / "set" / ".collect").iterdir()) == []
+    channels = json.loads((tmp_path / "set" / "dataset.json").read_text())["channels"]
+    assert channels[1]["lsb"] == pytest.approx(6 * 1.25 / 32767, rel=0.01)

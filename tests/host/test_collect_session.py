@@ -265,3 +265,39 @@ def test_a_duration_of_text_is_in_rows_and_a_key_in_its_row(tmp_path: Path) -> N
         marks = session.collect_text(script, recorder, spool, (script, keys()), options)
     assert marks == [(2, "walking"), (3, "resting")]
     assert (len(recorder.rows), script.stops) == (5, 1)
+
+
+def test_ctrl_c_keeps_the_lines_that_came(tmp_path: Path) -> None:
+    text = TextFormat(50.0, parse_channels("a"), "")
+    script = Script(
+        (0.1, b"1\n2\nhello\n", ""), (0.1, b"3\n4", ""), (0.1, KeyboardInterrupt(), "")
+    )
+    recorder = text.recorder()
+    with Spool(tmp_path, "one") as spool:
+        people = (script, Fixed("run"))
+        with pytest.raises(session.Interrupted):
+            session.collect_text(script, recorder, spool, people, session.Options())
+    assert script.lines == ["not a row: hello"]
+    kept = text.recorder()
+    assert session.replay_text(spool.path.read_bytes(), kept) == [(0, "run")]
+    assert kept.rows == recorder.rows == [[1.0], [2.0], [3.0]]
+    torn = text.recorder()
+    assert session.replay_text(spool.path.read_bytes()[:-3], torn) == [(0, "run")]
+    assert torn.rows == [[1.0], [2.0]]
+
+
+def test_lines_that_end_to_come_end_it(tmp_path: Path) -> None:
+    script = Script((0.1, b"1\n", ""), *[(5.0, b"", "")] * 9)
+    recorder = TextFormat(50.0, parse_channels("a"), "").recorder()
+    with Spool(tmp_path, "one") as spool, pytest.raises(UserError, match="has come for 15 s"):
+        people = (script, Fixed("a"))
+        options = session.Options(0.0, 15.0, script.clock)
+        session.collect_text(script, recorder, spool, people, options)
+    assert len(script.steps) == 5
+
+
+def test_a_last_line_that_never_ends_is_damaged(tmp_path: Path) -> None:
+    script = Script((0.0, INFO_LINE + line(0, 0) + line(1, 10)[:50], ""))
+    live, _ = collect(tmp_path, script, Fixed("a"))
+    assert (live.damaged, live.n_samples) == (1, 10)
+    assert live.ended == "without the device's last word"

@@ -14,6 +14,7 @@ from formats import errors, messages, update_messages
 from onebyte.boards import doctor
 from onebyte.boards.facts import Facts
 from onebyte.boards.link import DeviceError, open_board
+from onebyte.boards.probes import PROBES
 from onebyte.receiver import doctor as node_doctor
 from onebyte.receiver.link import BrokerSettings, Link
 from onebyte.simulation.broker import Broker
@@ -182,6 +183,44 @@ def test_image_says_whose_it_is() -> None:
         board: doctor.judge(replace(FACTS, board=board), GOOD)[0].detail for board in ("", "x")
     }
     assert "not an image of ours" in found[""] and "not" not in found["x"]
+
+
+# A sensor that swings by 2 around 12, a model whose golden vectors differ, and who loads it.
+STAND_INS = """
+from formats import errors
+import gc,sys
+class Source:
+ n_channels=2
+ overruns=gaps=0
+ rate_mhz=50000
+ def read_into(self,ring,at,most):
+  for i in range(4):ring[i]=10+4*(i//2)
+  return 2
+class B:source=Source()
+class C:model_path='/model.obm'
+K=1
+class I:
+ name='m'
+ rate_mhz=50000
+class app:
+ class loader:
+  parse=lambda content,kernels:I
+  def prove(found,content,board,config):raise errors.OnebyteError(errors.TRIAL_MODEL,'golden')
+sys.modules['app']=app
+"""
+
+
+def test_probes_say_what_they_find_and_leave_nothing() -> None:
+    sources = {probe.name: probe.source for probe in PROBES}
+    with ReplBoard(frozen=("formats.errors",)) as fake, open_board(fake.path) as board:
+        found = board.ask(sources["files"])
+        assert found["total"] == 64 * 4096 and 0 < found["free"] < found["total"]
+        assert board.exec("print(os.listdir('/'))") == "[]\n", "the test file is still there"
+        board.exec(STAND_INS)
+        found = board.ask(sources["sensor"])
+        assert (found["std"], found["mean"], found["error"]) == ([2, 2], [12, 12], "")
+        found = board.ask(sources["model"])
+        assert "golden" in found["error"] and "proven" not in found
 
 
 def test_board_of_which_only_the_prompt_answers() -> None:

@@ -180,6 +180,9 @@ def test_board_whose_code_is_older_refuses_and_keeps_the_old_one(
 
 def test_board_without_an_app_says_so(toml: Path) -> None:
     with ReplBoard() as bare:
+        got = onebyte("provision", "--port", bare.path, "--file", toml, "--set", "sleep=deep")
+        assert_refused(got, "wake_interval_s")  # there is nobody else to judge it
+        assert copies_on(bare) == [None, None]
         assert "not judged by the board: it has no app" in provisioned(bare, "--file", toml)
         assert [copy and copy[0] for copy in copies_on(bare)] == [1, 1]
 

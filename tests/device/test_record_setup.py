@@ -250,7 +250,7 @@ def test_a_quota_is_in_kibibytes():
     assert record(files, plan, Source([30] * 300))[0] == sample_block.QUOTA
     assert record_flash.segments(files) == []
     plan["quota_kib"] -= 4
-    assert record(files, plan, Source([30] * 300))[0] == sample_block.SOURCE_OVER
+    assert record(files, plan, Source([30] * 100))[0] == sample_block.SOURCE_OVER
     assert len(record_flash.segments(files)) == 1
 
 

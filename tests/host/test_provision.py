@@ -595,9 +595,18 @@ def test_locked_board_is_opened_by_a_reset_in_time(monkeypatch: pytest.MonkeyPat
         assert on_board(fake)["console"] == "open"
         assert "the console is open" in provisioned(fake, "--unlock")
         fake.stall_after = fake.n_in
+        opened: list[transport.Transport] = []
+
+        def noting(device: str) -> transport.Transport:
+            opened.append(transport.Transport(device))
+            return opened[-1]
+
+        monkeypatch.setattr(catch, "Transport", noting)
         late = pytest.raises(UserError, match="did not open within 1 s: was RESET pressed")
         with late, catch.catch_board(fake.path, print, 1.0):
             pass
+        # While one is open, the board comes back as another port.
+        assert opened and not any(one.serial._port.is_open for one in opened)
     old = pytest.raises(UserError, match="is too old")
     with ReplBoard(version="1.20.0") as fake, old, catch.catch_board(fake.path, print, 9.0):
         pass

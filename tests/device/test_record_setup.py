@@ -242,7 +242,7 @@ def test_a_plan_with_a_duration_is_done_once():
 
 
 def test_a_quota_is_in_kibibytes():
-    files = filesystem(formatted(128))
+    files = filesystem(formatted(64))
     plan = {"v": 1, "label": "", "quota_kib": 999, "sensor": "adc"}
     record(files, plan, Source([30]))
     # What a segment and its spare need is not there by one KiB; with a smaller unit it would be.

@@ -109,12 +109,26 @@ def test_output_comes_while_the_program_runs_and_may_stop_it() -> None:
 
     with ReplBoard() as fake, open_board(fake.path) as board:
         endless = "import time\nn = 0\nwhile 1:\n print(n)\n n += 1\n time.sleep_ms(20)"
+        before = fake.n_interrupts
         with pytest.raises(Enough):
             board.exec(endless, on_output=take)
+        assert fake.n_interrupts == before + 1, "it would go on until somebody asks for more"
         assert b"".join(seen).split()[:3] == [b"0", b"1", b"2"]
         n = int(board.exec("print(n)"))
         time.sleep(0.1)
         assert int(board.exec("print(n)")) == n, "the program still runs"
+
+
+def test_program_that_takes_too_long_is_stopped_and_the_next_answer_is_its_own() -> None:
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        board.exec("import time\nn = 0")
+        before = fake.n_interrupts
+        with pytest.raises(Silent, match="stopped answering"):
+            board.exec("while 1:\n time.sleep_ms(10)\n n += 1", timeout_s=0.3)
+        time.sleep(0.2)
+        assert fake.n_interrupts == before + 1, "it goes on, and nobody listens"
+        n = int(board.exec("print(n)"))
+        assert n > 0 and board.exec("print(n, 5)") == f"{n} 5\n"
 
 
 def test_files_arrive_whole() -> None:
@@ -160,7 +174,7 @@ def test_unplugged_while_copying_leaves_a_whole_file(impatient: None) -> None:
         for share in (0.2, 0.5, 0.8, 0.95, 0.99):
             fake.replug()
             fake.unplug_after = fake.n_in + int(share * n_needed)
-            refuse(fake.path, r"connection was lost.*unplugged", write_content)
+            refuse(fake.path, r"connection was lost.*unplugged.* whole", write_content)
             fake.replug()
             with open_board(fake.path) as board:
                 content = board.read_file("/f")

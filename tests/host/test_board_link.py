@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from repl_board import ReplBoard
 from serial.tools import list_ports
-from serial_boards import EspBoard, Line, chatter, usb_port
+from serial_boards import EspBoard, Line, chatter, running, usb_port
 
 from onebyte.boards import diagnosis, find, link, transport
 from onebyte.boards.link import (
@@ -244,8 +245,16 @@ def test_board_that_is_silent(impatient: None) -> None:
 
 
 def test_program_that_ctrl_c_does_not_stop_is_quoted(impatient: None) -> None:
-    with chatter(b"temperature 21\r\n") as line:
+    heard: list[bytes] = []
+
+    def step(line: Line) -> None:
+        heard.append(line.read())
+        if select.select([], [line.master], [], 0)[1]:
+            os.write(line.master, b"temperature 21\r\n")
+
+    with running(Line(), step) as line:
         refuse(line.path, r"does not stop \(it says '.*temp.*RESET")
+    assert set(b"".join(heard)) == set(b"\r\x01\x03"), "a program gets what is for a boot loader"
 
 
 def test_board_in_its_rom_loader_is_told_from_one_that_hangs(impatient: None) -> None:

@@ -34,6 +34,17 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"onebyte.commands.{cmd_name.replace('-', '_')}")
         return module.command  # type: ignore[no-any-return]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; refuse it where what it reads is not there."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in onebyte.commands.ANYWHERE:
+            from onebyte import toolchain
+
+            toolchain.check_checkout(f"onebyte {name}")
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write two commands a line, by group: a list of one a line is longer than a screen."""
         formatter.write("\n")

@@ -26,6 +26,7 @@ __all__ = [
     "build_natmod",
     "build_unix_port",
     "cached_source",
+    "check_checkout",
     "extract",
     "find_unix_port",
     "micropython_source",
@@ -47,6 +48,19 @@ _UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12
 
 # What natmods and the unix port need of the source; a folder without it is refused at once.
 _SOURCE_FILES = ("py/dynruntime.mk", "py/mpconfig.h", "tools/mpy_ld.py", "ports/unix/Makefile")
+
+
+def check_checkout(what: str) -> None:
+    """Raise UserError unless this package lies in its repository.
+
+    Args:
+        what: Who needs it.
+    """
+    if not (ROOT / "lib" / "native").is_dir():
+        raise UserError(
+            f"{what} reads files of the repository, and this installation is without it: clone "
+            "it, and run make venv or pip install --editable there"
+        )
 
 
 def unpack_umqtt(build: Path) -> Path:

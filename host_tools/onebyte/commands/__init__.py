@@ -8,3 +8,10 @@ GROUPS = {
     "Nodes": ("monitor", "battery", "simulate"),
     "Demos": ("demo", "demo-rp2040", "demo-ota", "demo-board"),
 }
+
+# Those that need this package alone. The others also read what lies around it: kernels, firmware,
+# boards, models.
+ANYWHERE = {
+    *("inspect", "convert", "flash", "repl", "logs", "run", "monitor"),
+    *("keygen", "sign", "verify", "publish", "rollback", "rotate-keys"),
+}

@@ -155,6 +155,9 @@ class ReplBoard:
         garble_in_every: The same for bytes from the computer.
         swap: Bytes from the computer that become others, once.
         board: Arguments of the `Process`.
+
+    Attributes:
+        unplug_at: As `unplug_after`, for bytes from the board.
     """
 
     def __init__(
@@ -170,6 +173,7 @@ class ReplBoard:
         self.peer = peer or Process(**board)
         self.line = Line()
         self.unplug_after = unplug_after
+        self.unplug_at: int | None = None
         self.stall_after = stall_after
         self.garble_every = garble_every
         self.garble_in_every = garble_in_every
@@ -200,7 +204,8 @@ class ReplBoard:
         """Put the cable in again: the same board at a new port, with a good line."""
         self._relay.__exit__(None, None, None)
         self.line = Line()
-        self.unplug_after = self.stall_after = self.garble_every = self.garble_in_every = None
+        self.unplug_after = self.unplug_at = self.stall_after = None
+        self.garble_every = self.garble_in_every = None
         self._relay = running(self.line, self._step)
         self._relay.__enter__()
 
@@ -213,6 +218,8 @@ class ReplBoard:
             self.n_out += len(data)
             if not self._is_stalled():
                 os.write(line.master, data)
+            if self.unplug_at is not None and self.n_out >= self.unplug_at:
+                line.unplug()
 
     def _to_board(self, data: bytes) -> None:
         if self.unplug_after is not None:

@@ -68,7 +68,7 @@ def test_a_board_gets_its_plan_and_gives_its_recording(tmp_path: Path) -> None:
 def test_a_board_without_our_files_cannot_record_to_flash(tmp_path: Path) -> None:
     with ReplBoard() as fake:
         got = onebyte("collect", tmp_path / "set", "--port", fake.path, "--to-flash")
-        assert_refused(got, "the board has no recorder; deploy our files first")
+        assert_refused(got, "has no recorder of its own: flash an image", "provision --install")
 
 
 class Wire:

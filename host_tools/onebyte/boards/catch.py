@@ -6,12 +6,15 @@ from contextlib import contextmanager, suppress
 
 from onebyte.boards import diagnosis
 from onebyte.boards.link import Board
+from onebyte.boards.ports import NoPort
 from onebyte.boards.transport import Silent, Transport
 from onebyte.errors import UserError
 
 __all__ = ["WAIT_S", "catch_board"]
 
 WAIT_S = 60.0
+_PORT_S = 10.0  # a board that was just reset brings its port back
+_OTHER_S = 1.0  # and for a moment nobody may open it
 _TRY_S = 0.3
 _PAUSE_S = 0.1
 
@@ -28,7 +31,7 @@ def catch_board(
         wait_s: How long to try.
 
     Raises:
-        UserError: it did not open within the time.
+        UserError: its port cannot be opened, or the console did not open within the time.
     """
     board = _catch(port, tell, time.monotonic() + wait_s)
     if board is None:
@@ -46,10 +49,17 @@ def catch_board(
 
 def _catch(port: str, tell: Callable[[str], object], deadline: float) -> Board | None:
     is_told = False
+    start = time.monotonic()
     while time.monotonic() < deadline:
-        transport = None
-        with suppress(UserError):
+        try:
             transport = Transport(diagnosis.choose_port(port))
+        except UserError as error:
+            patience_s = _PORT_S if isinstance(error, NoPort) else _OTHER_S
+            if not is_told and time.monotonic() > start + patience_s:
+                raise
+            time.sleep(_PAUSE_S)
+            continue
+        with suppress(UserError):
             while time.monotonic() < deadline:
                 try:
                     transport.enter_raw_repl(timeout_overall=_TRY_S)
@@ -58,7 +68,6 @@ def _catch(port: str, tell: Callable[[str], object], deadline: float) -> Board |
                     if not is_told:
                         tell(f"{transport.device_name}: press RESET on the board now")
                         is_told = True
-        if transport is not None:
-            transport.close()
+        transport.close()
         time.sleep(_PAUSE_S)
     return None

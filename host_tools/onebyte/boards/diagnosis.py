@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from onebyte.boards import find
+from onebyte.boards.ports import NoPort
 from onebyte.boards.transport import Transport
 from onebyte.errors import UserError
 
@@ -14,6 +15,7 @@ _LEAVE_LOADER = "press RESET without BOOT, or " + _FLASH
 _LOCKED = b"onebyte boot: locked"
 _ROM_WORDS = (b"waiting for download", b"DOWNLOAD(")
 _MAX_SHOWN = 60
+_NOTHING = "b''"  # stands in mpremote's words for an answer that is not what it should be
 
 # esptool's SYNC in its SLIP frame: only the boot loader in an ESP32's ROM answers it.
 _SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + b"\x55" * 32 + b"\xc0"
@@ -26,7 +28,8 @@ def choose_port(port: str) -> str:
     """Return the port to open: the one that is named, or the only board's.
 
     Raises:
-        UserError: a BOOTSEL drive, no board, or several.
+        NoPort: no board.
+        UserError: a BOOTSEL drive, or several boards.
     """
     if port:
         if "://" not in port and find.drive_chip(Path(port)):
@@ -40,7 +43,7 @@ def choose_port(port: str) -> str:
         raise UserError(f"several boards: {names}; name one with --port")
     for where in [*(one.where for one in find.find_drives()), *find.unmounted_drives()]:
         raise UserError(f"{where}: the only board found is in BOOTSEL mode: {_LEAVE_BOOTSEL}")
-    raise UserError("no board found: plug one in, with a cable that carries data")
+    raise NoPort("no board found: plug one in, with a cable that carries data")
 
 
 def explain(transport: Transport, heard: bytes) -> str:
@@ -70,7 +73,7 @@ def explain(transport: Transport, heard: bytes) -> str:
 
 def explain_answer(device: str, problem: str) -> str:
     """Return a line for an answer that stopped or is damaged."""
-    if "timeout" in problem:
+    if "timeout" in problem or _NOTHING in problem:
         return (
             f"{device}: the board stopped answering: press RESET and try again (a cable or a hub "
             "that fails looks the same)"

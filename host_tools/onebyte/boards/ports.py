@@ -19,13 +19,17 @@ else:
 
     PORT_ERRORS = (OSError, termios.error)  # pyserial's errors are an OSError
 
-__all__ = ["PORT_ERRORS", "Banner", "ask_banner", "open_port"]
+__all__ = ["PORT_ERRORS", "Banner", "NoPort", "ask_banner", "open_port"]
 
 _BAUD = 115200
 _CTRL_B = b"\x02"  # at the prompt MicroPython says who it is; a program that runs is not disturbed
 _BANNER = re.compile(rb"MicroPython (\S+) on [^;\r\n]*; ([^\r\n]*) with (\S+)[\r\n]")
 _MAX_ANSWER_BYTES = 65536
 _READ_S = 0.05
+
+
+class NoPort(UserError):
+    """There is no such port, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ def open_port(device: str, timeout_s: float = _READ_S) -> serial.Serial:
         timeout_s: Of a read, in seconds.
 
     Raises:
-        UserError: no such port, no permission, in use, or no serial port.
+        NoPort: no such port.
+        UserError: no permission, in use, or no serial port.
     """
     try:
         return serial.serial_for_url(
@@ -54,7 +59,7 @@ def open_port(device: str, timeout_s: float = _READ_S) -> serial.Serial:
     except ValueError as error:
         raise UserError(f"{device} is no serial port: {error}") from error
     except PORT_ERRORS as error:
-        raise UserError(_explain(device, error)) from error
+        raise _explain(device, error) from error
 
 
 def ask_banner(device: str, timeout_s: float = 0.7) -> Banner | None:
@@ -78,15 +83,19 @@ def ask_banner(device: str, timeout_s: float = 0.7) -> Banner | None:
     return None
 
 
-def _explain(device: str, error: Exception) -> str:
+def _explain(device: str, error: Exception) -> UserError:
     code = getattr(error, "errno", None)
     if code in (errno.EACCES, errno.EPERM):
-        return f"no permission on {device}: {_permission_remedy(device)}"
+        return UserError(f"no permission on {device}: {_permission_remedy(device)}")
     if code in (errno.EAGAIN, errno.EBUSY):
-        return f"{device} is busy: another program has it open (mpremote, a monitor?); end that"
+        return UserError(
+            f"{device} is busy: another program has it open (mpremote, a monitor?); end that"
+        )
     if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        return f"no port {device}: is the board plugged in, with a cable that carries data?"
-    return f"cannot open {device}: {error}"
+        return NoPort(
+            f"no port {device}: is the board plugged in, with a cable that carries data?"
+        )
+    return UserError(f"cannot open {device}: {error}")
 
 
 def _permission_remedy(device: str) -> str:

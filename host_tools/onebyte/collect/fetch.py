@@ -68,12 +68,20 @@ def start_recording(board: Repl, plan: dict[str, Any]) -> None:
     content = flatjson.pack(plan.items())
     if len(content) > _MAX_PLAN_BYTES:
         raise UserError(f"the settings take {len(content)} bytes, at most {_MAX_PLAN_BYTES}")
+    _check_has_recorder(board)
+    board.exec(_PLAN.format(plan=content))
+
+
+def _check_has_recorder(board: Repl) -> None:
     found = board.exec(
-        "try:\n from app import record_setup\n print('yes')\nexcept ImportError:\n print('no')"
+        "try:\n import board\n from app import record_setup\n print('yes')\n"
+        "except ImportError:\n print('no')"
     )
     if found.strip() != "yes":
-        raise UserError(f"{board.device}: the board has no recorder; deploy our files first")
-    board.exec(_PLAN.format(plan=content))
+        raise UserError(
+            f"{board.device}: the board has no recorder of its own: flash an image of `make "
+            "firmware`, or `onebyte provision --install BOARD`"
+        )
 
 
 def fetch(
@@ -89,6 +97,7 @@ def fetch(
     Raises:
         UserError: the line failed, or a hash is wrong; what came stays for the next attempt.
     """
+    _check_has_recorder(board)
     board.exec(_UNPLAN)
     stored = dataset.segments()
     listed = []

@@ -26,6 +26,7 @@ from onebyte.errors import UserError
 __all__ = ["Display", "Interrupted", "Options", "collect_blocks", "collect_text", "replay_text"]
 
 _SILENT_S = 15.0  # a device says who it is every five seconds
+_SILENT_ROWS = 3  # of a slow stream of text
 _LAST_WORDS_S = 8.0
 _SHOWN_ROWS = 4096
 _SYNC_S = 5.0
@@ -246,20 +247,24 @@ def collect_text(
 
     Raises:
         Interrupted: Ctrl-C; its capture is None.
-        UserError: nothing comes, or the port went away. What came is in the recorder.
+        UserError: no row comes, or the port went away. What came is in the recorder.
     """
     display, labeller = people
     marks: list[tuple[int, str]] = []
     heard_s = options.clock()
+    silent_s = max(options.silent_s, _SILENT_ROWS / recorder.rate_hz)
     try:
         while not link.is_over:
             data = link.read()
             now_s = options.clock()
             if data:
                 spool.add(_line(t=now_s, data=data.decode("utf-8", "replace")))
-                heard_s = now_s
-            if not recorder.feed(data, now_s) and now_s - heard_s > options.silent_s:
-                raise UserError(f"no line has come for {options.silent_s:g} s")
+            if recorder.feed(data, now_s):
+                heard_s = now_s  # other lines are no progress: a board may talk for ever
+            elif now_s - heard_s > silent_s:
+                raise UserError(
+                    f"no line of numbers has come for {silent_s:g} s: does the board print them?"
+                )
             for line in recorder.said:
                 display.tell(f"not a row: {line}")
             recorder.said.clear()

@@ -214,6 +214,8 @@ def _link(options: dict[str, Any], folder: Path) -> "Iterator[Link]":
 
     pins = board_link.pins_of(options["board_name"]) if options["board_name"] else None
     with open_board(options["port"]) as board:
+        if pins is None:
+            board_link.check_has_pins(board)
         if board_link.prepare(board, options["send"]):
             click.echo("sent the recorder to the board's RAM", err=True)
         yield board_link.BoardLink(board, board_link.stream_code(_settings(options), 0, pins))
@@ -260,9 +262,10 @@ def _collect_text(
     recorder = text.recorder()
     failure: BaseException | None = None
     if options["port"]:
+        from onebyte.boards.diagnosis import choose_port
         from onebyte.boards.ports import open_port
 
-        link: Link = links.SerialLink(open_port, options["port"])
+        link: Link = links.SerialLink(open_port, choose_port(options["port"]))
     else:
         link = links.FileLink(sys.stdin.buffer)
     name = spools.new_session(dataset.folder)

@@ -2,6 +2,8 @@
 
 import os
 import pty
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from made_blocks import INFO, assembled, block, samples
 from formats import sample_block
 from onebyte.collect import labels, starter
 from onebyte.collect.assembler import Assembler
-from onebyte.collect.capture import Capture, Channel, channels_of
+from onebyte.collect.capture import Capture, Channel, channels_of, from_blocks
 from onebyte.collect.dataset import Dataset, Session
 from onebyte.collect.keyboard import Keyboard
 from onebyte.collect.labels import Span, spans
@@ -50,6 +52,15 @@ def test_a_gap_has_its_place_its_length_and_its_cause(
     assert str(got.gaps[0]).startswith(f"gap before sample {gap[0]} at ")
 
 
+def test_a_counter_of_losses_that_wraps_is_one_more_loss() -> None:
+    got = assembled(
+        samples(0, 0, losses=(0, 0xFFFF, 0)),
+        samples(1, 10, losses=(0, 0xFFFF, 0)),
+        samples(2, 20, losses=(0, 0, 0), time_us=400000),
+    )
+    assert found(got) == [(20, 10, False, "jump")]
+
+
 def test_a_first_block_that_is_missing_is_a_gap() -> None:
     assert found(assembled(samples(3, 30))) == [(30, 30, True, "link")]
 
@@ -81,6 +92,25 @@ def test_what_is_missing_at_the_end_is_a_gap() -> None:
     assert found(got) == [(45, 25, True, "link")]
 
 
+def test_what_is_missing_at_the_end_is_counted_from_a_new_begin() -> None:
+    end = sample_block.pack_end(1, 15, 0, (0, 0, 0), sample_block.ASKED)
+    behind = (samples(0, 0, time_us=90000), block(sample_block.END, 1, end[12:-4]))
+    got = assembled(samples(0, 0), samples(1, 10), *behind)
+    assert found(got) == [(20, 0, False, "restart"), (35, 5, True, "buffer")]
+
+
+def test_a_block_that_goes_back_contradicts_the_recording() -> None:
+    got = assembled(samples(0, 0), samples(1, 10), samples(2, 15), samples(3, 20))
+    assert (got.refused, got.n_samples) == (1, 30)
+    assert found(got) == [(20, 0, True, "link")]
+
+
+def test_the_rate_is_that_of_the_rows_though_blocks_differ_in_length() -> None:
+    at = [0, *np.cumsum([7, 31, 1, 13] * 10).tolist()]
+    got = assembled(*(samples(i, a, b - a) for i, (a, b) in enumerate(pairwise(at))))
+    assert got.measured_hz() == pytest.approx(100.0, rel=1e-9)
+
+
 def test_a_block_of_other_channels_is_refused() -> None:
     other = sample_block.pack_samples(0, 0, (0, 0), (0, 0, 0), (2, bytes(8)))
     got = assembled(Block(sample_block.SAMPLES, 0, other[12:-4], other))
@@ -103,7 +133,13 @@ def test_a_splitter_finds_blocks_in_whatever_surrounds_them() -> None:
         assert [one.counter for one in got] == [0, 2, 3]
         assert splitter.damaged == 1
         assert splitter.said == ["onebyte boot", "\ufffd?"]
-    assert len(Splitter().feed(b"x" * 100000)) == 0
+    splitter = Splitter()
+    assert splitter.feed(b"x" * 100000) == [] and len(splitter._pending) < 4096
+    assert len(splitter.feed(b"\n" + lines[0] + lines[0][:60])) == 1
+    splitter.finish()
+    assert splitter.damaged == 1
+    longer = sample_block.pack_line(samples(0, 0).content + b"1234")
+    assert (splitter.feed(longer), splitter.damaged) == ([], 2)
 
 
 def test_a_file_of_blocks_ends_where_one_is_torn() -> None:
@@ -116,6 +152,11 @@ def test_channels_say_what_the_driver_says() -> None:
     info = {"n_channels": 3, "sensor": "lis3dh", "lsb_nano": ["1", "2", "3"]}
     assert channels_of(info)[1] == Channel("ay", "g", 2e-9)
     assert channels_of({"n_channels": 1, "sensor": "adc"})[0] == Channel("value", "counts", 1.0)
+    six = channels_of({"n_channels": 6, "lsb_nano": ["1"] * 6})
+    assert [(one.name, one.unit) for one in six] == [
+        *(("ax", "g"), ("ay", "g"), ("az", "g")),
+        *(("wx", "rad/s"), ("wy", "rad/s"), ("wz", "rad/s")),
+    ]
     for wrong in ({}, {"n_channels": 0}, {"n_channels": 2, "lsb_nano": ["1"]}):
         with pytest.raises(UserError, match="INFO"):
             channels_of(wrong)
@@ -184,6 +225,42 @@ def test_a_rate_that_is_wrong_is_said() -> None:
 def capture(session: str, marks: list[tuple[int, str]], n_rows: int = 900) -> Capture:
     got = assembled(*(samples(i, 10 * i) for i in range(n_rows // 10)))
     return Capture(session, channels_of(got.info), 100.0, 100.0, got.pieces, marks)
+
+
+def test_a_capture_says_all_that_happened() -> None:
+    info = INFO.replace(b'"pace_mhz":100000', b'"pace_mhz":200000')
+    end = sample_block.pack_end(31, 310, 0, (0, 0, 0), sample_block.QUOTA)
+    blocks = [samples(i, 10 * i, time_us=(i + 1) * 50000) for i in range(30)]
+    blocks += [samples(30, 300, losses=(1, 0, 0), time_us=1800000), samples(31, 5)]
+    got = from_blocks(
+        [block(1, 0, info), *blocks, block(sample_block.END, 31, end[12:-4])], "s", 2
+    )
+    assert got.summary() == (
+        "collect samples=310 gaps=1 duplicates=0 lost=50 damaged=3 rate_hz=100.00"
+    )
+    assert str(got.gaps[0]) == "gap before sample 300 at 1.800 s: about 50 samples (overrun)"
+    assert got.ended == "the free space of the flash is used up"
+
+
+def test_rows_are_in_units_once_and_cut_where_the_label_changes(tmp_path: Path) -> None:
+    counts = capture("s1", [(0, "a"), (300, "b"), (600, "a")])
+    units = replace(counts, session="s2", is_counts=False)
+    for one, scale in ((counts, 0.001), (units, 1.0)):
+        folder = Dataset(tmp_path / one.session)
+        files = folder.add(one, Session("anna", "", 0.5))
+        found = []
+        for path in files:
+            with np.load(path) as arrays:
+                first, values = int(arrays["first_sample"]), arrays["ax"]
+            assert np.allclose(values, np.arange(first, first + len(values)) * scale)
+            found.append((path.name.split("_")[0], first, len(values)))
+        assert sorted(found, key=lambda part: part[1]) == [
+            ("a", 0, 300),
+            ("unlabelled", 300, 50),
+            *(("b", 350, 84), ("b", 434, 83), ("b", 517, 83)),
+            ("unlabelled", 600, 50),
+            ("a", 650, 250),
+        ]
 
 
 def test_a_recipe_leaves_recordings_out_and_later_subjects(tmp_path: Path) -> None:

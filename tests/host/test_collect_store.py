@@ -12,7 +12,7 @@ from made_blocks import INFO, assembled, samples
 
 from formats import sample_block
 from onebyte.collect import fetch, store
-from onebyte.collect.capture import Capture, channels_of, from_content
+from onebyte.collect.capture import Capture, Channel, channels_of, from_content
 from onebyte.collect.dataset import Dataset, Session
 from onebyte.collect.spool import Spool, leftovers
 from onebyte.collect.stream import blocks_of
@@ -103,6 +103,8 @@ def test_another_rate_range_or_unit_is_refused(tmp_path: Path, info: bytes) -> N
     with pytest.raises(UserError, match="take another folder"):
         Dataset(tmp_path).add(from_content(content(10, info=info), "s2"), ANNA)
     assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(UserError, match="take another folder"):
+        Dataset(tmp_path).check_fits((Channel("ax", "rad/s", 0.001),), 100.0)
 
 
 def test_the_card_says_what_it_is(tmp_path: Path) -> None:
@@ -124,6 +126,10 @@ def test_the_card_says_what_it_is(tmp_path: Path) -> None:
         "| ended | without the device's last word |",
     ):
         assert line + "\n" in text, line
+    card = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    for file in card["sessions"][0]["files"]:
+        stored = (tmp_path / "set" / file["path"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(stored).hexdigest()
     assert ", MicroPython 1.29.0 |" in text and "Hz measured" in text
 
 

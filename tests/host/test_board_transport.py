@@ -132,3 +132,10 @@ def test_oldest_interpreter_that_counts() -> None:
     of(2, 0, 0).check("/dev/board")
     with pytest.raises(UserError, match="too old"):
         of(MIN_VERSION[0], MIN_VERSION[1] - 1, 9).check("/dev/board")
+
+
+def test_what_is_put_back_comes_first() -> None:
+    wire = Wire.__new__(Wire)
+    wire._buffer = bytearray(b"rest")
+    wire.put_back(b"first, ")
+    assert wire.read_some() == b"first, rest"

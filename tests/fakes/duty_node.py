@@ -115,3 +115,9 @@ def turn(made, n_turns, until=None):
         if until is not None and until():
             return True
     return False
+
+
+def total_uams(made, phase):
+    """Return the microampere milliseconds of a phase."""
+    ledger = made.duty.ledger
+    return ledger.charge_uah[phase] * 3600000 + ledger.rest[phase]

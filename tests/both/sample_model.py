@@ -196,3 +196,40 @@ def with_custom(**changes):
 def pack(**changes):
     """Return the file of `fields(**changes)`."""
     return model_pack.pack(fields(**changes))
+
+
+_ATTRIBUTES = (
+    "recipe_hash",
+    "model_version",
+    "window",
+    "hop",
+    "rate_mhz",
+    "fft_log2",
+    "fft_window",
+    "k",
+    "n",
+    "min_confidence",
+    "novelty_threshold",
+    "levels",
+    "name",
+    "custom",
+)
+LISTS = ("channels", "streams", "program", "labels", "golden_vectors", "golden_windows")
+
+
+def assert_same(parsed, fields):
+    """Fail unless a parsed model says what these fields say."""
+    values = dict(model_pack.OPTIONAL)
+    values.update(fields)
+    for name in _ATTRIBUTES:
+        assert getattr(parsed, name) == values[name], name
+    for name in LISTS:
+        assert getattr(parsed, name) == list(values[name]), name
+    assert parsed.novelty_ranges == values["novelty_ranges"]
+    tables = parsed.trees
+    assert [tables.nodes(i) for i in range(parsed.n_trees)] == list(values["trees"])
+    assert [tables.row(i) for i in range(parsed.n_rows)] == list(values["rows"])
+    assert parsed.n_channels == len(values["channels"])
+    assert parsed.n_streams == len(values["streams"])
+    assert parsed.n_features == len(values["program"])
+    assert parsed.n_classes == len(values["labels"])

@@ -561,6 +561,18 @@ def test_board_runs_again_also_when_something_is_refused(board: ReplBoard) -> No
             assert is_restarted(board) != bool(more), (options, more)
 
 
+def test_board_of_two_rows_is_given_one_of_them(
+    board: ReplBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_ports, "comports", lambda: [usb_port(board.path)])
+    number = "e661640843215678"
+    by_port = profile.Target(board.path, "", profile.Profile())
+    by_number = profile.Target("", number, profile.Profile())
+    (_, one), (_, two) = provision.match_boards([by_port, by_number])
+    assert one == board.path
+    assert str(two) == f"{board.path} has this number, and stands in another row"
+
+
 def test_other_board_at_the_port_is_refused(board: ReplBoard, tmp_path: Path, toml: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text(f"port,unique_id\n{board.path},1234\n")

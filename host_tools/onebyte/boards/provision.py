@@ -197,11 +197,14 @@ def match_boards(targets: Sequence[Target]) -> list[tuple[Target, str | UserErro
             except UserError as error:
                 problems.append(str(error))
     matched: list[tuple[Target, str | UserError]] = []
+    named = {target.port for target in targets if target.port}
     for target in targets:
         where: str | UserError = target.port
         if target.unique_id and not target.port:
             lacking = "; ".join([f"no board has the number {target.unique_id}", *problems])
             where = ports.get(target.unique_id) or UserError(lacking)
+            if where in named:
+                where = UserError(f"{where} has this number, and stands in another row")
         matched.append((target, where))
     return matched
 

@@ -21,7 +21,7 @@ from repl_board import ReplBoard
 from serial_boards import EspBoard, Line, chatter, hide_boards
 from signed_boards import MODEL
 
-from onebyte.boards import catch, diagnosis, find, link, transport
+from onebyte.boards import catch, deploy, diagnosis, find, link, transport
 from onebyte.collect import session
 from onebyte.updates import keys
 
@@ -185,6 +185,11 @@ def test_pulled_cable_in_the_middle_is_told(name: str, when: dict[str, int], com
     assert code == 2
     assert err.startswith("onebyte: error: ") and err.count("\n") == 1
     assert "the connection was lost; is the board unplugged?" in err
+
+
+def test_pulled_cable_during_a_trial_is_told() -> None:
+    with pytest.raises(deploy.Refused, match=r"no verdict on release 7 .*: no port /dev/ttyACM77"):
+        deploy.wait_for_verdict("/dev/ttyACM77", 7, 0.1, print)
 
 
 @pytest.mark.parametrize("name", ["collect", "doctor"])

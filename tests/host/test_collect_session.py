@@ -46,6 +46,7 @@ class Script:
         self.stops = 0
         self.lines: list[str] = []
         self.channels: tuple[Channel, ...] = ()
+        self.shown = np.zeros((0, 1))
 
     @property
     def is_over(self) -> bool:
@@ -78,6 +79,7 @@ class Script:
 
     def update(self, recent: np.ndarray, state: str, n_samples: int) -> None:
         assert len(recent) <= n_samples
+        self.shown = recent
 
     def keys(self) -> str:
         typed, self.typed = self.typed, ""
@@ -96,6 +98,14 @@ def collect(
 
 def keys() -> Keys:
     return Keys(labels.parse_keys("walking=w,resting=r"))
+
+
+def test_the_picture_has_the_last_seconds_alone(tmp_path: Path) -> None:
+    blocks = [line(i, 100 * i, 100) for i in range(7)]
+    script = Script((0.0, INFO_LINE, ""), *((1.0, block, "") for block in blocks), (0.1, b"", ""))
+    live, _ = collect(tmp_path, script, Fixed("walking"))
+    assert live.n_samples == 700
+    assert np.array_equal(script.shown, live.pieces[0].values[-500:]), "5 s at 100 Hz"
 
 
 def test_a_key_means_the_row_of_its_moment(tmp_path: Path) -> None:
@@ -127,6 +137,26 @@ def test_the_later_of_two_keys_counts_later_though_the_device_is_slow(tmp_path: 
     files = Dataset(tmp_path).add(live, Session("anna", "", 0.0))
     rows = [np.load(path)["ax"] for path in files if path.name.startswith("resting")]
     assert sum(map(len, rows)) == 130 and rows[0][0] == pytest.approx(0.1)
+
+
+def test_a_schedule_goes_by_samples_and_not_by_the_clock(tmp_path: Path) -> None:
+    script = Script(
+        (0.0, INFO_LINE + line(0, 0, 190), ""),
+        (0.9, b"", ""),
+        (0.1, line(1, 250, 100), ""),  # rows that are lost count as well
+        (0.1, line(1, 250, 100) + INFO_LINE, ""),
+        (0.1, line(2, 350, 50), ""),
+        (0.1, end_line(3, 400), ""),
+    )
+    live, spooled = collect(tmp_path, script, Schedule([("a", 2.0), ("b", 3.0)], None))
+    assert live.marks == spooled.marks == [(0, "a"), (200, "b")]
+    assert len(live.duplicates) == 1 and spooled.duplicates == []
+    assert (tmp_path / ".collect" / "one.spool").read_bytes().count(INFO) == 1
+
+
+def test_a_key_behind_a_gap_means_its_row(tmp_path: Path) -> None:
+    script = Script((0.0, INFO_LINE + line(0, 0) + line(1, 60), "w"), (0.1, end_line(2, 70), ""))
+    assert collect(tmp_path, script, keys())[0].marks == [(70, "walking")]
 
 
 def test_two_keys_at_once_and_one_that_is_held(tmp_path: Path) -> None:
@@ -161,7 +191,7 @@ def test_a_duration_ends_it_at_its_sample(tmp_path: Path) -> None:
         (0.0, INFO_LINE + line(0, 0), ""), *steps, farewell=[line(20, 200), end_line(21, 210)]
     )
     live, _ = collect(tmp_path, script, Fixed("a"), 2.0)
-    assert (script.stops, live.n_samples, live.gaps) == (1, 210, [])
+    assert (script.stops, live.n_samples, live.gaps, live.duplicates) == (1, 210, [], [])
 
 
 def test_what_fits_not_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -253,6 +283,11 @@ def test_half_a_line_is_no_row(tmp_path: Path, pieces: tuple, rows: list) -> Non
     assert (again.rows, again.times) == (recorder.rows, recorder.times)
     torn = spool.path.read_bytes()[:-5]
     session.replay_text(torn, text.recorder())
+
+
+def test_names_at_the_begin_of_a_port_are_taken() -> None:
+    link = SerialLink(lambda device: Port(b' "Ax",b\n1,2\n', b"3,4\n"), "port")
+    assert link.read() + link.read() == b' "Ax",b\n1,2\n3,4\n'
 
 
 def test_a_duration_of_text_is_in_rows_and_a_key_in_its_row(tmp_path: Path) -> None:

@@ -199,18 +199,21 @@ class _Listener:
         self._seq = seq
         self._tell = tell
         self._lines: list[str] = []
+        self._problem = ""  # of the port
         self.verdict = ""
 
     def heard(self) -> str:
-        """Return what the board said last, in one line."""
-        return " | ".join(self._lines[-_LAST_LINES:]) or "it says nothing"
+        """Return what the board said last, or why it says nothing, in one line."""
+        return self._problem or " | ".join(self._lines[-_LAST_LINES:]) or "it says nothing"
 
     def listen(self, device: str, deadline: float) -> None:
         """Listen until the verdict, the deadline, or the end of the connection."""
         try:
             transport = Transport(device)
-        except UserError:
-            return  # it is on its way back
+        except UserError as error:
+            self._problem = str(error)  # or it is on its way back
+            return
+        self._problem = ""
         try:
             rest = b""
             while time.monotonic() < deadline and not self.verdict:

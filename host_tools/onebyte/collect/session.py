@@ -28,7 +28,8 @@ __all__ = ["Display", "Interrupted", "Options", "collect_blocks", "collect_text"
 _SILENT_S = 15.0  # a device says who it is every five seconds
 _SILENT_ROWS = 3  # of a slow stream of text
 _LAST_WORDS_S = 8.0
-_SHOWN_ROWS = 4096
+_SHOWN_S = 5.0  # of the signal: a longer picture is a bar where something moves
+_SHOWN_ROWS = 64, 4096  # at least and at most
 _SYNC_S = 5.0
 
 
@@ -83,11 +84,16 @@ class _Recent:
 
     def add(self, part: np.ndarray) -> None:
         self.rows.append(part)
-        while sum(map(len, self.rows[1:])) > _SHOWN_ROWS:
+        while sum(map(len, self.rows[1:])) > _SHOWN_ROWS[1]:
             self.rows.pop(0)
 
-    def all(self) -> np.ndarray:
-        return np.concatenate(self.rows) if self.rows else np.zeros((0, 1))
+    def last(self, n_rows: int) -> np.ndarray:
+        return np.concatenate(self.rows)[-n_rows:] if self.rows else np.zeros((0, 1))
+
+
+def _shown_rows(rate_hz: float) -> int:
+    least, most = _SHOWN_ROWS
+    return min(max(round(_SHOWN_S * rate_hz), least), most)
 
 
 class _Session:
@@ -212,7 +218,8 @@ def _take_all(one: _Session, dataset: Dataset, options: Options) -> None:
             synced_s = now_s
         one.watch(now_s, options.silent_s)
         one.label(now_s - heard_s)
-        one.display.update(one.recent.all(), one.labeller.state, one.assembler.n_samples)
+        recent = one.recent.last(_shown_rows(one.assembler.rate_hz))
+        one.display.update(recent, one.labeller.state, one.assembler.n_samples)
         if one.labeller.is_done or _is_complete(one, options.duration_s):
             one.link.stop()
             break
@@ -275,7 +282,8 @@ def collect_text(
             marks += changes
             if n_rows:
                 display.begin(recorder.channels)
-                display.update(np.array(recorder.rows[-_SHOWN_ROWS:]), labeller.state, n_rows)
+                shown = recorder.rows[-_shown_rows(recorder.rate_hz) :]
+                display.update(np.array(shown), labeller.state, n_rows)
             is_complete = options.duration_s and n_rows >= options.duration_s * recorder.rate_hz
             if labeller.is_done or is_complete:
                 link.stop()

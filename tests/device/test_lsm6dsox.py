@@ -5,6 +5,7 @@ block for 255 rows: 9.8 s at 26 Hz, 4.9 s at 52 Hz, 2.45 s at 104 Hz, 1.2 s at 2
 that blocks for 2 s costs nothing up to 104 Hz.
 """
 
+import fifo_blocking
 import fifo_checks
 from check import raises_kind
 from fake_lsm6dsox import FakeLSM6DSOX
@@ -129,15 +130,15 @@ def test_a_reset_of_the_chip():
 
 
 def test_sampling_while_the_network_blocks_for_2_s():
-    fifo_checks.never_lets_a_pause_through(_case(52), 2000)
-    fifo_checks.never_lets_a_pause_through(_case(104), 2000)
-    fifo_checks.never_lets_a_pause_through(_case(104), 2430)
-    fifo_checks.never_lets_a_pause_through(_case(208), 1200)
+    fifo_blocking.never_lets_a_pause_through(_case(52), 2000)
+    fifo_blocking.never_lets_a_pause_through(_case(104), 2000)
+    fifo_blocking.never_lets_a_pause_through(_case(104), 2430)
+    fifo_blocking.never_lets_a_pause_through(_case(208), 1200)
 
 
 def test_a_block_beyond_the_fifo_is_an_overrun():
-    fifo_checks.reports_a_pause_that_is_too_long(_case(208), 2000)
+    fifo_blocking.reports_a_pause_that_is_too_long(_case(208), 2000)
 
 
 def test_planted_mistakes_are_caught():
-    fifo_checks.catches_planted_mistakes(_case())
+    fifo_blocking.catches_planted_mistakes(_case())

@@ -275,6 +275,32 @@ def test_a_recipe_leaves_recordings_out_and_later_subjects(tmp_path: Path) -> No
     assert len(list((tmp_path / "My Set" / "data" / "ben").glob("*.npz"))) == 2
 
 
+def test_a_recipe_fits_what_there_is() -> None:
+    def recipe(rate_hz: float, *files: tuple[str, str, int]) -> str:
+        return starter.recipe(
+            {
+                "name": "x",
+                "rate_hz": rate_hz,
+                "channels": [{"name": "a", "unit": "g", "lsb": 1.0}],
+                "sessions": [
+                    {"subject": subject, "files": [{"label": label, "samples": samples}]}
+                    for label, subject, samples in files
+                ],
+            }
+        )
+
+    enough = (("a", "anna", 9000), ("b", "anna", 9000))
+    text = recipe(12.5, *enough)
+    for line in ("rate_hz = 12.5", "window = 25", "hop = 12", "size = 32", ", lsb = 1.0 }"):
+        assert line in text
+    assert "window = 8\n" in recipe(12.5, ("a", "anna", 16), ("b", "anna", 9000))
+    assert "window = 20\n" in recipe(12.5, ("a", "anna", 40), ("b", "anna", 9000))
+    assert "window = 1024\n" in recipe(5000, *enough)
+    # One subject more for one label only would leave a class out of the training.
+    assert "(?P<group>" not in recipe(50, *enough, ("a", "ben", 9000))
+    assert "(?P<group>" in recipe(50, *enough, ("a", "ben", 9000), ("b", "ben", 9000))
+
+
 def test_a_recipe_that_somebody_changed_stays(tmp_path: Path) -> None:
     folder = Dataset(tmp_path)
     folder.add(capture("s1", [(0, "a"), (300, "b")]), Session("anna", "", 0.0))

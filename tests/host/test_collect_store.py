@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 from base64 import b64encode
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ from made_blocks import INFO, assembled, samples
 
 from formats import sample_block
 from onebyte.collect import fetch, store
+from onebyte.collect import spool as spool_module
 from onebyte.collect.capture import Capture, Channel, channels_of, from_content
 from onebyte.collect.dataset import Dataset, Session
-from onebyte.collect.spool import Spool, leftovers
+from onebyte.collect.spool import Spool, leftovers, new_session, write_whole
 from onebyte.collect.stream import blocks_of
+from onebyte.collect.text_lines import parse_channels
 from onebyte.errors import UserError
 from onebyte.training import folder
 from onebyte.training.recipe import DatasetSource
@@ -110,19 +114,21 @@ def test_another_rate_range_or_unit_is_refused(tmp_path: Path, info: bytes) -> N
 def test_the_card_says_what_it_is(tmp_path: Path) -> None:
     info = INFO[:-1] + b',"machine":"A | board","micropython":"1.29.0"}'
     blocks = content(20, info=info) + samples(25, 250).content
+    blocks += samples(26, 260, losses=(0, 1, 0), time_us=3000000).content
     one = from_content(blocks, "s1")
     Dataset(tmp_path / "set").add(one, Session("anna", "CC0", 0.0))
     text = (tmp_path / "set" / "DATASET.md").read_text()
     for line in (
         "1 sessions at 100 Hz (stated), made with `onebyte collect`.",
         "| ax | g | 0.001 |",
-        "| unlabelled | anna | 210 | 2.1 |",
+        "| unlabelled | anna | 220 | 2.2 |",
         "| subject | anna |",
         "| license | CC0 |",
         "| range | 2 g |",
         "| board | A \\| board |",
-        "| samples | 210, 1 gaps, 0 duplicates, 0 damaged lines |",
+        "| samples | 220, 2 gaps, 0 duplicates, 0 damaged lines |",
         "| 250 | 2.600 s | 50 | link |",
+        "| 260 | 3.000 s | about 30 | jump |",
         "| ended | without the device's last word |",
     ):
         assert line + "\n" in text, line
@@ -163,6 +169,64 @@ def test_what_a_killed_program_left_is_never_thrown_away_unread(tmp_path: Path) 
     spool.unlink()
     spool = leave(tmp_path, "s2", content(0))  # killed before its first sample
     assert list(store.recover(Dataset(tmp_path))) == [] and not spool.exists()
+
+
+def test_lines_that_a_killed_program_left_are_stored(tmp_path: Path) -> None:
+    text = store.TextFormat(50.0, parse_channels("a:V"), "")
+    for session, largest in (("s1", 2), ("s2", 7)):
+        with Spool(tmp_path, session) as spool:
+            store.keep_about(spool, ANNA, text)
+            for line in (
+                {"t": 1.0, "data": "1\n2\n"},
+                {"row": 2, "label": "run"},
+                {"t": 1.1, "data": f"{largest}\n1\n"},
+            ):
+                spool.add(json.dumps(line).encode() + b"\n")
+        (got,) = store.recover(Dataset(tmp_path))
+        assert (got.n_samples, got.marks) == (4, [(2, "run")])
+    card = json.loads((tmp_path / "dataset.json").read_text())
+    assert [one["labels"] for one in card["sessions"]] == [{"unlabelled": 2, "run": 2}] * 2
+    assert card["channels"][0]["lsb"] == pytest.approx(2 * 1.25 / 32767, rel=0.01)
+
+
+def test_what_cannot_be_stored_stays_in_its_spool(tmp_path: Path) -> None:
+    Dataset(tmp_path).add(capture("s1", []), ANNA)
+    spool = leave(tmp_path, "s2", content(9, info=INFO.replace(b"100000,", b"50000,")))
+    with pytest.raises(UserError, match=r"take another folder.*s2\.spool.*--recover"):
+        list(store.recover(Dataset(tmp_path)))
+    assert spool.exists() and spool.with_suffix(".json").exists()
+
+
+def test_a_file_is_there_as_a_whole_or_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "card"
+    write_whole(path, b"old")
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot write .*card: No space left on device"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
+
+
+def test_sessions_of_one_second_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Stopped":
+            return cls(2026, 11, 22, 23, 59, 58, tzinfo=tz)
+
+    monkeypatch.setattr(spool_module, "datetime", Stopped)
+    name = new_session(tmp_path)
+    assert name == "20261122t235958"
+    Dataset(tmp_path).add(capture(name, [(0, "a")]), ANNA)
+    assert new_session(tmp_path) == f"{name}-2"  # also where a host's clock went back
+    with Spool(tmp_path, f"{name}-2"):
+        assert new_session(tmp_path) == f"{name}-3"
 
 
 def test_a_session_that_runs_is_left_alone(tmp_path: Path) -> None:
@@ -286,6 +350,41 @@ def test_a_cable_that_is_pulled_costs_no_byte_twice_and_no_row(tmp_path: Path, c
     assert stored_rows(dataset) == list(range(1200)) and flash.files == {}
     card = json.loads((tmp_path / "dataset.json").read_text())
     assert len(card["sessions"]) == 1
+
+
+def test_what_came_before_is_gone_on_from_at_its_byte(tmp_path: Path) -> None:
+    ((path, data),) = on_flash(1).items()
+    part = tmp_path / ".collect" / f"{hashlib.sha256(data).hexdigest()}.part"
+    part.parent.mkdir()
+    part.write_bytes(data[:1000])
+    flash = Flash({path: data})
+    assert bring(flash, Dataset(tmp_path))[0].n_samples == 600
+    assert flash.read[0] == (1000, 1536)
+
+
+def test_runs_of_two_boards_have_names_of_their_own(tmp_path: Path) -> None:
+    one = on_flash(1, run=1) | on_flash(2, run=2)
+    other = {path: data[:-56] for path, data in on_flash(1, run=1).items()}
+    for files in (one, other):
+        flash = Flash(files)
+        bring(flash, Dataset(tmp_path))
+    card = json.loads((tmp_path / "dataset.json").read_text())
+    assert [(s["session"][-4:], s["samples"]) for s in card["sessions"]] == [
+        ("0001", 600),
+        ("0002", 1200),
+        ("0001", 590),
+    ]
+
+
+def test_a_file_that_becomes_shorter_is_said(tmp_path: Path) -> None:
+    flash = Flash(on_flash(1))
+    listing = flash.exec("listing")
+    flash.files = {path: data[:2000] for path, data in flash.files.items()}
+    real = flash.exec
+    flash.exec = lambda code, timeout_s=0.0: listing if "listing" in code else real(code)  # type: ignore
+    with pytest.raises(UserError, match="became shorter"):
+        bring(flash, Dataset(tmp_path))
+    assert flash.removed == []
 
 
 def test_a_file_that_arrives_damaged_stays_on_the_board(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_a_counter_that_wraps_loses_nothing(bits: int) -> None:
     top = 1 << bits
     got = captured(counted(*range(top - 20, top), *range(40)), "", "n")
     assert (got.gaps, got.duplicates, got.n_samples) == ([], [], 60)
+    assert [channel.name for channel in got.channels] == ["a"]
 
 
 def test_a_counter_that_falls_back_is_a_board_that_began_anew() -> None:

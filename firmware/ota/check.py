@@ -160,13 +160,20 @@ def check_listing(files, path: str, found) -> None:
     """
     listed = set([manifest.path(entry[0], entry[4]) for entry in found.files])
     folders = set([name.split("/")[0] for name in listed])
-    # As lists: a listing that is left in the middle stays open in LittleFS, which crashes later.
-    for entry in list(files.ilistdir(path)):
+    for entry in _entries(files, path):
         name, kind = entry[0], entry[1]
         if kind == _IS_FILE and name == _MANIFEST:
             continue
         if kind != _IS_FOLDER or name not in folders:
             raise OnebyteError(errors.SLOT_UNLISTED, "%s/%s" % (path, name))
-        for inner in list(files.ilistdir("%s/%s" % (path, name))):
+        for inner in _entries(files, "%s/%s" % (path, name)):
             if inner[1] != _IS_FILE or "%s/%s" % (name, inner[0]) not in listed:
                 raise OnebyteError(errors.SLOT_UNLISTED, "%s/%s/%s" % (path, name, inner[0]))
+
+
+def _entries(files, path: str) -> list:
+    # As a list: a listing that is left in the middle stays open in LittleFS, which crashes later.
+    try:
+        return list(files.ilistdir(path))
+    except ValueError:  # a name that is no UTF-8
+        raise OnebyteError(errors.SLOT_UNLISTED, path) from None

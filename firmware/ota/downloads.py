@@ -20,6 +20,7 @@ _FOLDER = "dl"
 _TRIED = "<32sIHBBI"
 _TRIED_BYTES = 40
 _IS_FOLDER = 0x4000
+_EILSEQ = 84
 
 
 class Tried:
@@ -27,7 +28,7 @@ class Tried:
 
     Attributes:
         digest: SHA-256 of the signed manifest, zeros while nothing was tried.
-        seq: Its seq as the desired state said it.
+        seq: Its seq as the want said it.
         reason: The last reason code.
         attempts: How many ended badly.
         is_settled: It is not tried any more.
@@ -102,9 +103,15 @@ class Downloads:
 
 
 def entries(files, folder: str) -> list:
-    """Return the entries of a folder, none when there is no such folder."""
+    """Return the entries of a folder, none when there is no such folder.
+
+    Raises:
+        OSError: it cannot be read, or a name in it is no UTF-8.
+    """
     try:
         return list(files.ilistdir(folder))
+    except ValueError:
+        raise OSError(_EILSEQ) from None
     except OSError as error:
         if error.errno == 2:  # ENOENT
             return []

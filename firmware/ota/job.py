@@ -109,7 +109,11 @@ class Job:
         standing = self._standing
         room = Room()  # while the heap has a piece of this size
         content = yield from self._take_manifest()
-        found = yield from self._judge(self._open_manifest, content)
+        try:
+            found = yield from self._judge(self._open_manifest, content)
+        except OnebyteError:
+            self.is_final = True  # it has the hash that was asked for
+            raise
         if not self._goes_on() and standing.event(slots.OFFER, found.manifest_seq) != (
             slots.DOWNLOAD
         ):
@@ -146,9 +150,9 @@ class Job:
         content = self._downloads.read(name)
         try:
             root = yield from self._judge(self._open_root, content)
-        finally:
-            if self.is_final:
-                self._downloads.remove(name)
+        except OnebyteError:
+            self._downloads.remove(name)  # no message names its hash: others may come
+            raise
         standing = self._standing
         standing.store.add_root(content, epoch)
         standing.event(slots.ROOT, epoch)
@@ -158,8 +162,10 @@ class Job:
 
     def _take_manifest(self):
         want = self._want
-        if self._downloads.digest_of(downloads.MANIFEST) == self._digest:
-            return self._downloads.read(downloads.MANIFEST)
+        content = self._downloads.read(downloads.MANIFEST)
+        if hashlib.sha256(content).digest() == self._digest:
+            return content
+        del content
         yield from self._fetch_small(want["manifest"], want["bytes"])
         content = self._downloads.read(want["manifest"])
         if hashlib.sha256(content).digest() != self._digest:
@@ -192,9 +198,6 @@ class Job:
                 break
             except _Again:
                 pass
-            except OnebyteError:
-                self.is_final = True
-                raise
             yield
         self._verdicts.clear()
         return found

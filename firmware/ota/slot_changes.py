@@ -5,7 +5,7 @@ new one is durable.
 """
 
 from formats import errors
-from formats.slot_state import NO_SLOT, SLOT_A, SLOT_B, State
+from formats.slot_state import NO_SLOT, SLOT_A, SLOT_B, U32_MAX, State
 
 
 def other(slot: int) -> int:
@@ -39,7 +39,7 @@ def is_confirmed(record, found) -> bool:
 
 def _next(record) -> State:
     state = record.copy() if record else State()
-    state.record_seq += 1
+    state.record_seq = state.record_seq % U32_MAX + 1
     return state
 
 

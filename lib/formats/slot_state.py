@@ -15,6 +15,7 @@ NO_SLOT = 0
 SLOT_A = 1
 SLOT_B = 2
 MAX_TRIES = 100
+U32_MAX = 0xFFFFFFFF
 NAMES = ("none", "a", "b")
 
 FIELDS = (
@@ -37,7 +38,6 @@ _VERSION = 1
 _FORMAT = "<4sBBBB7IHBB"
 _CRC_AT = 40
 _OFFLINE = 1
-_U32_MAX = 0xFFFFFFFF
 
 
 class State:
@@ -47,7 +47,7 @@ class State:
         active: The slot that was confirmed last, or NO_SLOT.
         pending: The slot that is on trial or waits for it, or NO_SLOT.
         tries_left: Starts that the trial still has.
-        record_seq: Rises by one with every record that is written.
+        record_seq: Rises by one with every record that is written; 1 follows on the last number.
         installed_seq: Highest manifest_seq that was ever confirmed.
         security_floor: Lowest content_version that may be installed.
         pending_seq: The manifest_seq of the pending slot.
@@ -147,7 +147,7 @@ def _check(state: State) -> None:
     wide = state.values()[3:10]
     good = (
         state.active in (NO_SLOT, SLOT_A, SLOT_B)
-        and 0 <= min(wide) <= max(wide) <= _U32_MAX
+        and 0 <= min(wide) <= max(wide) <= U32_MAX
         and state.record_seq
         and state.root_epoch
         and 0 <= state.fail_reason <= 0xFFFF

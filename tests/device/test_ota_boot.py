@@ -1,5 +1,6 @@
 """Store, slot check and loader over LittleFS in RAM: what a start runs, and what it writes."""
 
+import gc
 import sys
 
 import ota_releases
@@ -23,6 +24,7 @@ def _device(**changes):
 
 
 def _store(image=None):
+    gc.collect()  # the flash of before, while there is room for another in one piece
     flash = NorFlash(image, n_blocks=64)
     if image is None:
         vfs.VfsLfs2.mkfs(flash)
@@ -127,6 +129,15 @@ def test_a_try_is_counted_before_the_slot_runs():
     assert store.read_state().fail_reason == errors.TRIAL_SPENT
 
 
+def test_a_record_with_the_last_number_is_followed_by_the_first():
+    _, store = _filled(
+        installed_seq=1, pending=SLOT_B, pending_seq=2, tries_left=2, record_seq=0xFFFFFFFF
+    )
+    assert _boot(store).is_trial
+    state = store.read_state()
+    assert (state.record_seq, state.tries_left) == (1, 1)
+
+
 def test_without_a_record_the_higher_release_runs_on_trial():
     _, store = _filled()
     found = _boot(store)
@@ -164,6 +175,9 @@ def test_a_slot_is_refused_with_the_reason():
     def extra(path):
         return lambda store: slot_files.write_file(store.files, path, b"VERSION = 6\n")
 
+    def extra_bytes(path):
+        return lambda store: store.files.open(path, "wb").close()  # no UTF-8, so no str
+
     def cut(store):
         content = store.read("s/a/app/node.py", 9000)
         slot_files.write_file(store.files, "s/a/app/node.py", content[:-1])
@@ -185,6 +199,8 @@ def test_a_slot_is_refused_with_the_reason():
         (extra("s/a/app/deep/shadow.py"), errors.SLOT_UNLISTED),
         (extra("s/a/drivers/lis3dh.py"), errors.SLOT_UNLISTED),
         (lambda store: store.files.mkdir("s/a/drivers"), errors.SLOT_UNLISTED),
+        (extra_bytes(b"s/a/\xff"), errors.SLOT_UNLISTED),
+        (extra_bytes(b"s/a/app/\xff.py"), errors.SLOT_UNLISTED),
         (lambda store: _rot(store, SLOT_A, "manifest", 100), errors.SIGNED_INVALID),
     )
     for change, reason in cases:

@@ -368,7 +368,22 @@ def test_a_root_document_that_does_not_follow_is_refused():
     world.wants(Release(SIGNER, 2), root=2)
     assert world.run(_is_settled)["refused"] == errors.SIGNED_THRESHOLD
     _must_be_unchanged(world, before)
-    assert world.updater.status()["root"] == 1 and len(world.source.requests) == 1
+    n_requests = len(world.source.requests)
+    assert world.updater.status()["root"] == 1 and n_requests == world.limits.attempts
+
+
+def test_a_wrong_root_document_on_the_way_stops_no_rotation():
+    # No message names its hash, so anybody between node and server can put another one there once.
+    world = _world()
+    right = ota_releases.root_file(SIGNER, 2)
+    for wrong in (right[:-1] + bytes([right[-1] ^ 1]), right[:200] + bytes(len(right) - 200)):
+        world = _world()
+        world.source.objects["root2"] = wrong
+        world.wants(Release(SIGNER, 2, root_epoch=2), root=2)
+        while world.source.is_open or not world.source.requests:
+            world.turn()
+        world.source.objects["root2"] = right
+        assert world.run_to(2)["root"] == 2
 
 
 def _model_release(seq, new_types=(9,)):

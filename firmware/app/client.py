@@ -47,24 +47,42 @@ def make_client(config, net=socket, clock=time, max_packet_bytes=COMMAND_PACKET_
 
 
 def make_context(config):
-    """Returns the SSL context that a configuration with a CA describes.
+    """Returns the SSL context for the broker of a configuration with `broker_tls`.
 
     Raises:
         OnebyteError: see `make_client`.
     """
-    ca_path, cert_path = config.broker_ca_path, config.broker_cert_path
-    ca_der = _read("broker_ca_path", ca_path)
     identity = None
-    if cert_path:
-        certificate = _read("broker_cert_path", cert_path)
+    if config.broker_cert_path:
+        certificate = _read("broker_cert_path", config.broker_cert_path)
         identity = (certificate, _read("broker_key_path", config.broker_key_path))
+    return _trusting("broker_ca_path", config.broker_ca_path, identity, config.broker_cert_path)
+
+
+def make_web_context(config):
+    """Returns the SSL context for releases from a web server; None: no CA is configured.
+
+    The node's own certificate is for its broker alone: no other server needs to know who it is.
+
+    Raises:
+        OnebyteError: see `make_client`.
+    """
+    for key in ("update_ca_path", "broker_ca_path"):
+        path = getattr(config, key)
+        if path:
+            return _trusting(key, path)
+    return None
+
+
+def _trusting(key: str, path: str, identity=None, cert_path: str = ""):
+    ca_der = _read(key, path)
     try:
         return tls_context(ca_der, identity)
     except errors.OnebyteError as error:
         if error.code == errors.TLS_KEY:
             detail = "broker_cert_path %s: %s" % (cert_path, error.detail)
         else:
-            detail = "broker_ca_path %s: %s" % (ca_path, error.detail)
+            detail = "%s %s: %s" % (key, path, error.detail)
         raise errors.OnebyteError(error.code, detail)
 
 

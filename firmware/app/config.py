@@ -39,6 +39,7 @@ KEYS: dict = {
     "sample_low": (_INT, -32768, -32768, 32767),
     "sample_high": (_INT, 32767, -32768, 32767),
     "update_path": (_TEXT, "", 0, 200),
+    "update_ca_path": (_TEXT, "", 0, 255),
     "update_trial_s": (_INT, 900, 10, 86400),
     "update_pause_s": (_INT, 5, 1, 3600),
     "outbox_path": (_TEXT, "q", 1, 200),

@@ -52,7 +52,7 @@ class HttpSource:
         """
         place = url.parse(address)
         if place[0] and self._context is None:
-            raise OnebyteError(errors.SOURCE_URL, "https needs a CA in the configuration")
+            raise OnebyteError(errors.SOURCE_URL, "https needs update_ca_path or broker_ca_path")
         if place != self._place:
             self.close()
             self._place = place

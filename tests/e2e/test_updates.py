@@ -1,6 +1,8 @@
 """Updates of a running node over a real broker and a real web server; every decision counts."""
 
 import http.server
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +18,13 @@ from updating_process import Tap, UpdateHost, UpdatingNode, model
 from formats import errors, objects
 from onebyte import toolchain
 from onebyte.simulation.broker import Broker
+from onebyte.simulation.certificates import Ca
 from onebyte.updates import publish, roots
 from onebyte.updates.release import SignedRelease
 from onebyte.updates.sources import SourceFile
 
 NAME = ("test", "node")
+PIECE_BYTES = 2048  # what a node asks a web server for at once
 
 
 class World:
@@ -173,7 +177,7 @@ class Web(http.server.ThreadingHTTPServer):
     Attributes:
         manners: how the next requests are answered: "good", "no ranges", "short", "endless" or
             "slow"; the last one stays.
-        n_requests: how many there were.
+        asked: name of the object of each request.
         n_bytes: of bodies that were sent.
     """
 
@@ -181,12 +185,24 @@ class Web(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.manners = list(manners)
-        self.n_requests = self.n_bytes = 0
+        self.asked: list[str] = []
+        self.n_bytes = 0
+        self.url = f"http://127.0.0.1:{self.server_port}/objects/"
 
-    @property
-    def url(self) -> str:
-        """Where the objects are."""
-        return f"http://127.0.0.1:{self.server_port}/objects/"
+    def secure(self, certificate: Path, key: Path) -> None:
+        """Speak TLS, under the name localhost."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        # The handshake comes with the first read, in the thread of the connection.
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.url = f"https://localhost:{self.server_port}/objects/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about a node that has hung up."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -200,10 +216,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer as the server is told to."""
-        self.server.n_requests += 1
         manners = self.server.manners
         manner = manners.pop(0) if len(manners) > 1 else manners[0]
         path = self.server.folder / self.path.removeprefix("/objects/")
+        self.server.asked.append(path.name)
         if not path.is_file():
             self.send_error(404)
             return
@@ -277,3 +293,47 @@ def test_objects_come_from_a_web_server_whatever_it_does(world: World, tmp_path:
     assert "ETIMEDOUT" in text, "a server that drips meets its deadline"
     assert host.said(slot="b", seq=5, refused=0)
     assert web.n_bytes < 3 * len(large(5).content)
+
+
+def test_a_release_over_https_comes_from_the_right_server_alone(
+    world: World, tmp_path: Path
+) -> None:
+    release = world.release(7, large(7))
+    folder = tmp_path / "objects"
+    publish.write_http(publish.Offer.of(release, roots.read_chain(world.vendor.folder)), folder)
+    ca = Ca()
+    (tmp_path / "ca.der").write_bytes(ca.der)
+    wrong = (
+        # As whoever sits in the middle: the same name, a CA of his own.
+        (Ca(), "localhost", -1, "not correctly signed by the trusted CA"),
+        (ca, "elsewhere.test", -1, "Common Name"),
+        (ca, "localhost", -10, "expired"),
+    )
+    with (
+        Broker("mosquitto") as broker,
+        UpdateHost(broker.port) as host,
+        UpdatingNode(
+            tmp_path / "node",
+            broker.port,
+            world.vendor,
+            world.first,
+            update_ca_path=str(tmp_path / "ca.der"),
+        ) as node,
+    ):
+        host.follow(node, lambda: len(host.decisions) > 10, "the first app")
+        for issuer, name, days, words in wrong:
+            with serving(folder, "good") as web:
+                web.secure(*issuer.issue(tmp_path, name, days))
+                host.offer(world.vendor, release, web.url)
+                host.follow(node, lambda said=words: said in node.text(), words)
+            assert web.asked == [] and "TLS_CERTIFICATE(107): " in node.text()
+        with serving(folder, "good", "good", "good", "good", "short", "good") as web:
+            web.secure(*ca.issue(tmp_path, "localhost"))
+            host.offer(world.vendor, release, web.url)
+            host.follow_until_installed(node, 7)
+        check_all_arrived(host, node)
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert host.said(slot="b", seq=7, refused=0)
+    n_needed = sum(sizes[name] for name in set(web.asked))
+    assert n_needed > 10 * PIECE_BYTES
+    assert n_needed < web.n_bytes <= n_needed + PIECE_BYTES, "one piece comes again"

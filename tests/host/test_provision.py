@@ -347,6 +347,18 @@ def test_certificates_arrive_as_the_board_takes_them(board: ReplBoard, tmp_path:
     assert key.startswith(b"\x30") and b"ENCRYPTED" not in key
 
 
+def test_ca_of_a_web_server_leaves_the_broker_as_it_is(
+    board: ReplBoard, toml: Path, tmp_path: Path
+) -> None:
+    ca = Ca()
+    ca.write(tmp_path / "web.pem")
+    provisioned(board, "--file", toml, "--update-ca", tmp_path / "web.pem")
+    config = on_board(board)
+    assert (config["broker_tls"], config["broker_ca_path"]) == (False, "")
+    with open_board(board.path) as opened:
+        assert opened.read_file(config["update_ca_path"]) == ca.der
+
+
 def test_certificate_of_before_stays_until_the_new_configuration_counts(
     board: ReplBoard, toml: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

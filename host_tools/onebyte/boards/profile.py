@@ -1,7 +1,7 @@
 """What boards are to be: from a TOML file, or a CSV file with a row for each board.
 
 All of it is checked before a board is touched. Besides the keys of docs/CONFIG.md there are files:
-`ca`, `cert`, `key`, `product`, `root`.
+`ca`, `cert`, `key`, `update_ca`, `product`, `root`.
 """
 
 import csv
@@ -36,6 +36,7 @@ FILES = {
     "ca": ("/id/ca-{}.der", "broker_ca_path"),
     "cert": ("/id/cert-{}.der", "broker_cert_path"),
     "key": ("/id/key-{}.der", "broker_key_path"),
+    "update_ca": ("/id/ca-{}.der", "update_ca_path"),
     "root": ("/id/root", ""),
     "product": ("/id/product.json", ""),
 }
@@ -145,7 +146,7 @@ def add_file(profile: Profile, name: str, path: Path, passphrase: Passphrase) ->
     if name not in FILES:
         raise UserError(f"{name!r} is none of the files {', '.join(FILES)}")
     content = _read(path)
-    if name in ("ca", "cert"):
+    if name in ("ca", "cert", "update_ca"):
         content = _certificate(content, path)
     elif name == "key":
         content = _key(content, path, passphrase)
@@ -153,7 +154,8 @@ def add_file(profile: Profile, name: str, path: Path, passphrase: Passphrase) ->
     values = dict(profile.values)
     if key := FILES[name][1]:
         values[key] = found.place(name)
-        values.setdefault("broker_tls", True)
+        if key.startswith("broker_"):
+            values.setdefault("broker_tls", True)
     return replace(found, values=values)
 
 

@@ -27,6 +27,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--ca", type=_FILE, help="Certificate of the authority to trust, PEM or DER.")
 @click.option("--cert", type=_FILE, help="The node's own certificate, for a broker that asks.")
 @click.option("--key", type=_FILE, help="Its private key, as `onebyte keygen device` makes it.")
+@click.option("--update-ca", type=_FILE, help="The authority of an https server of releases.")
 @click.option(
     "--product", type=_FILE, help="What product it is, for updates; TOML, or JSON and --root."
 )

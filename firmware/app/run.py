@@ -22,6 +22,7 @@ from app.watchdog import PatientNet, Watchdog
 from formats import errors
 
 _TRIAL_WATCHDOG_MS = 8000
+_CLOSED_PATH = [".frozen"]  # in an image for a product, whatever has become of its loader
 _RUN_GARBAGE_BYTES = 24000  # a collection takes an RP2040 14 ms, and fewer holes are left
 
 
@@ -67,19 +68,20 @@ def make_updater(config, updates, net):
         net: the socket module, None where there is no network.
 
     Raises:
-        OnebyteError: see `app.client.make_web_context`.
+        OnebyteError: see `app.client.make_context`.
     """
     context = None
-    if net is not None:
-        from app.client import make_web_context
+    if net is not None and config.broker_ca_path:
+        from app.client import make_context
 
-        context = make_web_context(config)
+        context = make_context(config)
     settings = {
         "deadline_ms": config.network_deadline_ms,
         "trial_ms": config.update_trial_s * 1000,
         "base_ms": config.update_pause_s * 1000,
-        # What a swapped model has judged is forgotten by a deep sleep, which is a start.
-        "can_swap": config.sleep in ("never", "light"),
+        # What a swapped model has judged is forgotten by a deep sleep, which is a start; and only
+        # a watchdog ends a custom.py that hangs, which a start on trial has in any case.
+        "can_swap": config.sleep in ("never", "light") and config.watchdog_ms > 0,
     }
     return updates.make_updater(config.tenant, random.randint, net, context, settings)
 
@@ -219,8 +221,7 @@ def record(path: str) -> int:
 def run_node(config, updates, console) -> int:
     """Returns the exit status of a node with this configuration."""
     try:
-        if updates is not None:
-            use_slot(config, updates)
+        use_slot(config, updates)
         board = hardware.Board(config)
         node = make_node(config, board, updates)
         if updates is not None:
@@ -243,13 +244,13 @@ def use_slot(config, updates) -> None:
 
     Args:
         config: Config.
-        updates: `ota.updates.Updates`.
+        updates: `ota.updates.Updates`, None where there are none, or their loader has failed.
     """
-    folder = updates.slot_path
+    folder = "" if updates is None else updates.slot_path
     if folder:
         config.model_path = "%s/model/%s" % (folder, config.model_path.split("/")[-1])
         config.custom_path = "%s/custom/%s" % (folder, config.custom_path.split("/")[-1])
-    elif updates.is_frozen:
+    elif sys.path == _CLOSED_PATH:
         config.custom_path = ""  # nobody has signed it: the model says that it is missing
-    if updates.is_trial and not config.watchdog_ms:
+    if updates is not None and updates.is_trial and not config.watchdog_ms:
         config.watchdog_ms = _TRIAL_WATCHDOG_MS  # it runs already, and nothing stops it

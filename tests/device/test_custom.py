@@ -1,13 +1,16 @@
 """A node with custom features: it runs the file that the model was trained with, or refuses."""
 
 import hashlib
+import sys
 from array import array
 
+import board_folders
 import fake_board
 import sample_model
 from check import Random
 from fake_board import Board, Source, make_node, run
 
+from app.config import Config
 from formats import crc, errors, golden, model, model_pack, result
 
 try:
@@ -119,6 +122,60 @@ def test_decisions_follow_the_custom_features():
 def test_custom_path_says_where_it_stands():
     made, _, _ = _node(_model(), HOOK, custom_path="/hook_7.py")
     assert made.model_error is None, made.model_error
+
+
+class _Updates:
+    """As much of the updates of a start as the app asks where its files are."""
+
+    is_trial = False
+
+    def __init__(self, slot_path):
+        self.slot_path = slot_path
+
+
+def test_an_image_for_a_product_runs_no_custom_py_but_that_of_a_slot():
+    board_folders.load("unix")
+    from app import run as app_run
+
+    before = sys.path[:]
+    try:
+        # None: its loader has failed, and whoever writes the filesystem can make it fail.
+        for search_path, updates, expected in (
+            ([".frozen"], None, ""),
+            ([".frozen"], _Updates(""), ""),
+            (["/s/a", "/s/a/top", ".frozen"], _Updates("/s/a"), "/s/a/custom/custom.py"),
+            ([".frozen", "/lib"], None, "custom.py"),
+            ([".frozen", "/lib"], _Updates(""), "custom.py"),
+        ):
+            config = Config({"tenant": "t", "device": "d", "broker_host": "h"})
+            sys.path[:] = search_path
+            app_run.use_slot(config, updates)
+            assert config.custom_path == expected, (search_path, updates)
+    finally:
+        sys.path[:] = before
+
+
+def test_only_where_a_watchdog_runs_another_model_comes_without_a_start():
+    board_folders.load("unix")
+    from app import run as app_run
+
+    class Updates:
+        """Keeps what the app says of its updates."""
+
+        def make_updater(self, *arguments):
+            return arguments[-1]
+
+    given = {"tenant": "t", "device": "d", "broker_host": "h"}
+    for watchdog_ms, sleep, expected in (
+        (8000, "never", True),
+        (0, "never", False),  # a custom.py that hangs would stop the node for ever
+        (8000, "deep", False),
+    ):
+        changes = {"watchdog_ms": watchdog_ms, "sleep": sleep}
+        changes["wake_interval_s"] = 60 if sleep == "deep" else 0
+        config = Config(dict(given, **changes))
+        settings = app_run.make_updater(config, Updates(), None)
+        assert settings["can_swap"] == expected, changes
 
 
 def test_a_model_without_custom_features_needs_no_file():

@@ -68,13 +68,13 @@ def make_updater(config, updates, net):
         net: the socket module, None where there is no network.
 
     Raises:
-        OnebyteError: see `app.client.make_context`.
+        OnebyteError: see `app.client.make_web_context`.
     """
     context = None
-    if net is not None and config.broker_ca_path:
-        from app.client import make_context
+    if net is not None:
+        from app.client import make_web_context
 
-        context = make_context(config)
+        context = make_web_context(config)
     settings = {
         "deadline_ms": config.network_deadline_ms,
         "trial_ms": config.update_trial_s * 1000,

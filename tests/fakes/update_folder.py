@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+import sample_model
+
 from formats import manifest
-from onebyte.updates import keys, packing, roots, rotation, signing
+from onebyte.passphrases import VARIABLE
+from onebyte.updates import keys, packing, roots, rotation, signing, verifying
 from onebyte.updates.release import Release
 from onebyte.updates.sources import SourceFile
 
@@ -71,3 +75,20 @@ class UpdateFolder:
 def app_file(name: str = "node.py", content: bytes = b"print('app')\n") -> SourceFile:
     """Return a Python file of the app."""
     return SourceFile(APP, name, content, name)
+
+
+def model_file(content: bytes | None = None) -> SourceFile:
+    """Return a model, the sample one unless another is given."""
+    return SourceFile(MODEL, "model.obm", content or sample_model.pack(), "model.obm")
+
+
+def use_cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let passphrases cost nothing, and give the one of `UpdateFolder` to every command."""
+    monkeypatch.setattr(keys, "KDF_ROUNDS", CHEAP_ROUNDS)
+    monkeypatch.setenv(VARIABLE, PASSPHRASE)
+
+
+def verify(made: UpdateFolder, seq: int, **facts: object) -> verifying.Verified:
+    """Return what `onebyte verify` finds out about a release for a node of these facts."""
+    found = Release(made.folder / "releases" / str(seq))
+    return verifying.verify(found, made.chain(), facts or None)

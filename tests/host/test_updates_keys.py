@@ -15,7 +15,7 @@ from command_line import assert_refused, onebyte
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from update_folder import CHEAP_ROUNDS
+from update_folder import use_cheap_keys
 
 from formats import signed
 from onebyte.errors import UserError
@@ -28,8 +28,7 @@ FULL_AT_BYTES = 200  # a public key fits, a private one does not
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "KDF_ROUNDS", CHEAP_ROUNDS)
-    monkeypatch.setenv(VARIABLE, "sesame")
+    use_cheap_keys(monkeypatch)
 
 
 def mode_of(path: Path) -> int:

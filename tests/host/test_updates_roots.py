@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import assert_refused, onebyte
-from update_folder import ALL_TYPES, CHEAP_ROUNDS, PASSPHRASE, VENDOR, UpdateFolder
+from update_folder import ALL_TYPES, PASSPHRASE, VENDOR, UpdateFolder, use_cheap_keys
 
 from formats import root_document, signed, signed_pack
 from onebyte.errors import UserError
@@ -15,8 +15,7 @@ from onebyte.updates.rotation import Changes
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "KDF_ROUNDS", CHEAP_ROUNDS)
-    monkeypatch.setenv(VARIABLE, PASSPHRASE)
+    use_cheap_keys(monkeypatch)
 
 
 @pytest.fixture

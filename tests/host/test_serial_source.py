@@ -87,6 +87,20 @@ def test_endless_line_is_let_go() -> None:
     assert len([item for item in items if isinstance(item, Decision)]) == 1 and notes == []
 
 
+def test_line_without_an_end_takes_no_memory() -> None:
+    source = SerialSource(lambda: b"x" * 1000, "home", "desk")
+    for _ in range(50):
+        assert list(source.messages(0.0)) == []
+        assert len(source._rest) <= serial_line.MAX_BYTES
+
+
+def test_node_that_says_too_little_in_its_time_is_exit_code_1() -> None:
+    with running(Line(), lambda line: time.sleep(0.02)) as line:
+        got = onebyte("monitor", "--serial", line.path, "--count", 1, "--timeout", 0.2)
+        assert got == (1, "", "")
+        assert onebyte("monitor", "--serial", line.path, "--timeout", 0.2) == (0, "", "")
+
+
 def speak() -> Callable[[Line], None]:
     """Return the step of a node that decides, and introduces itself now and then."""
     seq = itertools.count()

@@ -34,7 +34,6 @@ class SerialSource:
         self._names = (tenant, device)
         self._clock = clock
         self._rest = b""
-        self._is_whole = False  # the first line may have begun before we listened
         self._notes: list[str] = []
 
     def messages(self, timeout_s: float) -> Iterator[Message]:
@@ -48,10 +47,8 @@ class SerialSource:
             *lines, self._rest = (self._rest + self._read()).split(b"\n")
             if len(self._rest) > serial_line.MAX_BYTES:
                 self._rest = b""
-                self._is_whole = False
             for line in lines:
-                message = self._message(line) if self._is_whole else self._begun(line)
-                self._is_whole = True
+                message = self._message(line)
                 if message is not None:
                     yield message
             if lines or time.monotonic() >= deadline:
@@ -62,11 +59,8 @@ class SerialSource:
         notes, self._notes = self._notes, []
         return notes
 
-    def _begun(self, line: bytes) -> Message | None:
-        """Take the first line if it is a whole one; half a line is nobody's fault."""
-        return self._message(line) if line.startswith((b"ob1 ", _FOR_PEOPLE)) else None
-
     def _message(self, line: bytes) -> Message | None:
+        """Take a line; what began before we listened lacks its mark and is nobody's fault."""
         try:
             kind, payload = serial_line.parse(line + b"\n")
         except OnebyteError as error:

@@ -27,6 +27,8 @@ def test_what_is_clear_is_taken():
         (PARTIAL.replace(b"1.1", b"1.0"), (200, 300, 5000, False)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5000", (0, 5000, 5000, True)),
         (b"HTTP/1.1 200\r\ncontent-length:1\r\nX-Y: a:b", (0, 1, 1, True)),
+        (b"HTTP/1.1 200\r\nP: a\r\nContent-Length: 4294967296", (0, 1 << 32, 1 << 32, True)),
+        (PARTIAL.replace(b"5000", b"300"), (200, 300, 300, True)),
     ):
         assert values(head) == found, head
 
@@ -70,6 +72,9 @@ def test_what_is_no_part_of_an_object_is_refused():
         PARTIAL.replace(b"200-299", b"*"),
         PARTIAL.replace(b"Length: 100", b"Length: 101"),
         PARTIAL.replace(b"bytes 200", b"bytes 0x1"),
+        # Readers differ in whether such a field counts, so it must not be passed over.
+        PARTIAL + b"\r\nContent-Length : 7",
+        PARTIAL + b"\r\n Transfer-Encoding: chunked",
     ):
         raises(errors.SOURCE_REPLY, http_reply.parse, head)
 

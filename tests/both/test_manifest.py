@@ -8,7 +8,13 @@ from formats import errors, manifest, manifest_pack
 
 
 def test_a_manifest_survives():
-    for values in (fields(), sample_release.model_fields(), fields(tenant="", tries=100)):
+    edges = {"tenant": "", "tries": 100, "security_floor": 10}
+    for values in (
+        fields(offline_h=1),
+        fields(offline_h=720),
+        sample_release.model_fields(),
+        fields(**edges),
+    ):
         found = manifest.parse(manifest_pack.pack(values))
         for name in values:
             expected = values[name]
@@ -93,6 +99,8 @@ def test_a_file_that_does_not_fit_is_refused_by_name():
         (1, 0, 2, 1, "a", sha),
         (1, 1, 2, 0, "a", sha),
         (1, 0, (1 << 24) + 1, (1 << 24) + 1, "a", sha),
+        (1, 1, 10, (1 << 24) + 1, "a", sha),
+        (1, 1, (1 << 24) + 1, 10, "a", sha),
         # Firmware is written as it comes, and there is some.
         (manifest.FIRMWARE, manifest.DEFLATE, 10, 9, "a", sha),
         (manifest.FIRMWARE, manifest.PLAIN, 0, 0, "a", sha),

@@ -11,6 +11,10 @@ def test_a_root_document_survives():
         root_fields(),
         root_fields(release_keys=[], revoked=[]),
         root_fields(root_keys=[key("k%d" % i) for i in range(8)], threshold=8, epoch=0xFFFFFFFF),
+        root_fields(
+            release_keys=[(key("release%d" % i), 0, 2) for i in range(8)],
+            revoked=[key("x%d" % i)[:8] for i in range(64)],
+        ),
     ):
         found = root_document.parse(root_pack.pack(values))
         for name in values:
@@ -51,6 +55,7 @@ def test_what_does_not_fit_is_refused_by_name():
         (errors.ROOT_KEYS, {"release_keys": [(a, 0, 2), (a, 1, 2)]}),
         (errors.ROOT_KEYS, {"root_keys": [a, b[:31]]}),
         (errors.ROOT_KEYS, {"revoked": [b"7 bytes"]}),
+        (errors.ROOT_KEYS, {"revoked": [a[:8], a[:8]]}),
         (errors.ROOT_REVOKED, {"root_keys": [a, b], "revoked": [signed.key_id(b)]}),
         (errors.ROOT_REVOKED, {"release_keys": [(a, 0, 2)], "revoked": [signed.key_id(a)]}),
     ):

@@ -27,7 +27,10 @@ def resting(**changes):
 
 
 def test_a_state_survives():
-    for state in (full(), resting(), resting(active=0), full(active=0, tries_left=0)):
+    new = slot_state.State()
+    assert new.values() == (0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, False)
+    many = full(tries_left=100, record_seq=0xFFFFFFFF)
+    for state in (full(), resting(), resting(active=0), full(active=0, tries_left=0), many):
         content = slot_state.pack(state)
         assert slot_state.parse(bytes(content)).values() == state.values()
         assert state.copy().values() == state.values()

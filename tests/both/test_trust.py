@@ -229,6 +229,16 @@ def test_every_bit_and_every_cut_of_a_root_document_is_refused():
         assert 130 <= judge_root(file + more) < 140
 
 
+def test_an_envelope_may_be_as_large_as_the_spec_says():
+    signers = [(key("k%d" % i), bytes(64)) for i in range(16)]
+    body = bytes(4096 - 8 - 16 * 72)
+    for kind, number in ((signed.MANIFEST, 1), (signed.ROOT, 2)):
+        file = signed_pack.pack(kind, signers, body)
+        assert len(file) == 4096 and file[:8] == b"OBG\x1a\x01" + bytes([number, 16, 0])
+        found = signed.parse(file, kind)
+        assert len(found.signatures) == 16 and found.body == body
+
+
 def test_an_envelope_is_refused_by_name():
     file = release()
     for at, value, code in (

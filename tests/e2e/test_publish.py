@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from command_line import assert_refused, onebyte
+from mqtt_process import need_mosquitto
 from update_folder import UpdateFolder, app_file
 
 from formats import errors, objects, topics, update_messages
@@ -173,6 +177,8 @@ def test_a_release_is_followed_to_its_confirmation(made: UpdateFolder, broker: B
 
 
 def test_each_node_of_all_is_told_apart(made: UpdateFolder, broker: Broker) -> None:
+    with Link(settings(broker), []) as link:
+        link.deliver([("ob/t3/No Node/u", b"{}")], 10)
     outcomes = {"good": "confirmed", "bad": "reverted", "other": "refused", "mute": "silent"}
     nodes = [FakeNode(broker, "t3", name, outcome) for name, outcome in outcomes.items()]
     for node in nodes:
@@ -219,6 +225,41 @@ def test_detached_first_and_followed_later(made: UpdateFolder, broker: Broker) -
         code, out, _ = publish(made, broker, "t5", "--device", "watch", "--follow")
     assert code == 0 and "published" not in out and "watch: confirmed" in out
     assert set(node.acks) == {(SEQ, 7)}
+
+
+def test_an_interrupt_says_what_is_left_to_do(made: UpdateFolder, broker: Broker) -> None:
+    argv = ["publish", made.folder / "releases" / str(SEQ), "--roots", made.keys]
+    argv += ["--broker", broker.address, "--tenant", "t12", "--device", "mute"]
+    command = [sys.executable, "-u", "-m", "onebyte.cli", *map(str, argv)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"published: release 5 in ")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, b"")
+    assert out.decode().splitlines() == [
+        "mute: has not said anything about updates yet",
+        "publish: seq=5 nodes=1 confirmed=0 reverted=0 refused=0 superseded=0 waiting=1",
+        "trials wait for `onebyte publish --follow`, or are reverted",
+    ]
+
+
+class RestrictedBroker(Broker):
+    """Lets nobody publish wants, and tells nobody so, as brokers do."""
+
+    def _mosquitto_config(self, folder: Path) -> str:
+        rules = folder / "acl"
+        rules.write_text("topic readwrite ob/t13/~/#\ntopic read ob/t13/#\n")
+        return super()._mosquitto_config(folder) + f"acl_file {rules}\n"
+
+
+def test_a_want_that_the_broker_drops_is_one_line(made: UpdateFolder) -> None:
+    need_mosquitto()
+    with RestrictedBroker("mosquitto") as broker:
+        got = publish(made, broker, "t13", "--device", "watch", "--timeout", 20)
+        assert_refused(got, "the broker did not keep ob/t13/watch/want; does it allow this user")
+        got = publish(made, broker, "t14", "--device", "watch", "--timeout", 20)
+        assert_refused(got, "the broker did not keep ob/t14/~/")
 
 
 def test_withdraw_removes_what_was_published(made: UpdateFolder, broker: Broker) -> None:

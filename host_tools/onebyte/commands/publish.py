@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onebyte.updates.rollout import Answer, Rollout
 
 _file = click.Path(path_type=Path)
+_NOT_FOLLOWED = "trials wait for `onebyte publish --follow`, or are reverted"
 
 
 @click.command(short_help="Release to nodes")
@@ -115,11 +116,16 @@ def _publish(
         where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
         _say(options, f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes")
     if not is_followed:
-        _say(options, "detached: trials wait for `onebyte publish --follow`, or are reverted")
+        _say(options, f"detached: {_NOT_FOLLOWED}")
         return 0
     rollout = Rollout(offer.seq, nodes, asked_before)
-    for answer in publish.follow(settings, rollout, options["timeout_s"] or None):
-        _tell(answer, options["as_json"])
+    try:
+        for answer in publish.follow(settings, rollout, options["timeout_s"] or None):
+            _tell(answer, options["as_json"])
+    except KeyboardInterrupt:
+        _summary(rollout, options)
+        _say(options, _NOT_FOLLOWED)
+        raise
     return _summary(rollout, options)
 
 

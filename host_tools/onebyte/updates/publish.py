@@ -115,8 +115,13 @@ def find_nodes(settings: BrokerSettings, tenant: str) -> list[tuple[str, str]]:
     Raises:
         UserError: The broker is out of reach.
     """
-    found = _retained(settings, [f"ob/{tenant}/+/{topics.REPORT}"])
-    return sorted({topics.parse(topic)[:2] for topic in found})
+    nodes = set()
+    for topic in _retained(settings, [f"ob/{tenant}/+/{topics.REPORT}"]):
+        try:
+            nodes.add(topics.parse(topic)[:2])
+        except OnebyteError:
+            continue  # no node is called that; whoever publishes there must not stop a rollout
+    return sorted(nodes)
 
 
 def nodes_that_want(
@@ -150,6 +155,7 @@ def publish(settings: BrokerSettings, offer: Offer, nodes: Iterable[tuple[str, s
     with Link(settings, []) as link:
         wants = [(topics.pack(*node, topics.WANT), offer.want()) for node in nodes]
         link.deliver(wants, _TAKE_S)
+    _check_wanted(settings, offer, nodes)
     return n_chunks
 
 
@@ -230,6 +236,15 @@ def _check_kept(
                 f"{settings.address}: the broker did not keep {topic}; does it allow this user "
                 "to publish there, and retained messages of 1024 bytes?"
             )
+
+
+def _check_wanted(settings: BrokerSettings, offer: Offer, nodes: list[tuple[str, str]]) -> None:
+    """Raise UserError unless the broker hands out every want: MQTT 3.1.1 tells of no refusal."""
+    for node in set(nodes).difference(nodes_that_want(settings, offer, nodes)):
+        raise UserError(
+            f"{settings.address}: the broker did not keep {topics.pack(*node, topics.WANT)}; does "
+            "it allow this user to publish and to read there?"
+        )
 
 
 def _retained(

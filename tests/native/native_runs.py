@@ -15,6 +15,20 @@ EMULATE = Path(__file__).with_name("emulate")
 LONG_S = 900  # the firmware for the emulated RP2040 may have to be built
 
 
+# What a compiler may call for integers where there is no division and no table jump; libgcc has
+# them without any float code.
+INTEGER_HELPERS = {
+    "__aeabi_idiv",
+    "__aeabi_idivmod",
+    "__aeabi_uidiv",
+    "__aeabi_uidivmod",
+    "__gnu_thumb1_case_sqi",
+    "__gnu_thumb1_case_uqi",
+    "__gnu_thumb1_case_shi",
+    "__gnu_thumb1_case_uhi",
+}
+
+
 def need(arch: str) -> None:
     """Skip where the compiler of an architecture is missing; in CI that is a failure."""
     try:

@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from native_runs import INTEGER_HELPERS
 
 from onebyte import kernels, toolchain
 
-# What a compiler may call for integers where there is no division and no table jump; libgcc has
-# them without any float code.
-INTEGER_HELPERS = {
-    "__aeabi_idiv",
-    "__aeabi_idivmod",
-    "__aeabi_uidiv",
-    "__aeabi_uidivmod",
-    "__gnu_thumb1_case_sqi",
-    "__gnu_thumb1_case_uqi",
-    "__gnu_thumb1_case_shi",
-    "__gnu_thumb1_case_uhi",
-}
 SHF_WRITE = 1
 COMMON = ("-std=c99", "-O2", "-ffreestanding", "-fpic", "-fno-tree-loop-distribute-patterns")
 COMPILERS = {

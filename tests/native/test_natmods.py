@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from native_runs import EMULATE, need, run_script
+from native_runs import EMULATE, INTEGER_HELPERS, need, run_script
 
 from formats import mpy_file
 from onebyte import toolchain
@@ -27,20 +27,8 @@ RUNS["armv6m-qemu"] = 320
 QEMU_RUNS = {"armv6m": "armv6m-qemu", "armv7emsp": "armv7emsp"}
 PLANTED_RUNS = [run for run in RUNS if run not in ("x64", "armv6m-image")]
 
-# Functions of libgcc that are allowed inside a module, and why: integers only, and a Cortex-M0+
-# has neither an instruction to divide nor one to jump through a table.
-HELPERS = {
-    "armv6m": {
-        "__aeabi_idiv",
-        "__aeabi_idivmod",
-        "__aeabi_uidiv",
-        "__aeabi_uidivmod",
-        "__gnu_thumb1_case_sqi",
-        "__gnu_thumb1_case_uqi",
-        "__gnu_thumb1_case_shi",
-        "__gnu_thumb1_case_uhi",
-    }
-}
+# Functions of libgcc that are allowed inside a module.
+HELPERS = {"armv6m": INTEGER_HELPERS}
 
 
 def emulate(*arguments: str) -> subprocess.CompletedProcess[str]:

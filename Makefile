@@ -24,7 +24,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-versio
 .PHONY: demo-board collect-long bench bench-rp2040 bench-xtensa bench-deploy clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(DEMO_VENV)  ## Create .venv with what `onebyte` needs to run
 
@@ -77,7 +77,7 @@ natmods: $(DEMO_VENV)  ## Build the native modules for every chip into dist/natm
 micropython-unix: $(DEMO_VENV)  ## Build MicroPython's unix port with our C module inside
 	@$(BIN)/onebyte build micropython-unix
 
-firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; EXTRA_MODULES adds C modules, PRODUCT freezes a product file
+firmware: $(DEMO_VENV)  ## Build the image for BOARD: pico_ppp, pico; with EXTRA_MODULES, for PRODUCT
 	@$(BIN)/onebyte build firmware --board $(BOARD) $(addprefix --extra-modules ,$(EXTRA_MODULES)) $(addprefix --product ,$(PRODUCT))
 
 test-native: $(DEMO_VENV)  ## Execute the native modules of every chip and compare each bit with the host
@@ -87,10 +87,10 @@ test-native: $(DEMO_VENV)  ## Execute the native modules of every chip and compa
 test-ulab: $(DEMO_VENV)  ## Compare ulab's spectrum with the exact one, on MICROPYTHON=... and here
 	@$(BIN)/python tests/ulab/run.py
 
-test-home-assistant: $(DEV_VENV)  ## Compare Home Assistant's own states, on HOMEASSISTANT_PYTHON=..., with the decisions
+test-home-assistant: $(DEV_VENV)  ## Compare Home Assistant's own states with the decisions, on HOMEASSISTANT_PYTHON
 	@$(BIN)/python tests/home_assistant/run.py
 
-fuzz: $(DEV_VENV)  ## Feed damaged models to the C check, damaged updates and messages to their readers; planted bugs must show
+fuzz: $(DEV_VENV)  ## Feed damaged models, updates and messages to what reads them; planted bugs must show
 	$(BIN)/python tests/fuzz/fuzz.py --execs $(FUZZ_EXECS)
 	$(BIN)/python tests/fuzz/fuzz.py --planted
 	$(BIN)/micropython tests/fuzz/fuzz_mqtt.py
@@ -129,13 +129,13 @@ bench: $(DEV_VENV)  ## Compare the native module with emlearn's C and with plain
 	@$(MAKE) --no-print-directory natmod
 	$(BIN)/python tests/bench/bench.py
 
-bench-rp2040: $(DEV_VENV)  ## Count the cycles of the node's work on an emulated RP2040 and compare with the baseline
+bench-rp2040: $(DEV_VENV)  ## Count the cycles of a node's work on an emulated RP2040, against the baseline
 	$(BIN)/python tests/bench/rp2040/cycles.py
 
 bench-deploy: $(DEV_VENV)  ## Time `onebyte deploy` and mpremote with the same files on the emulated Pico
 	$(BIN)/python tests/bench/rp2040/deploy.py
 
-bench-xtensa: $(DEV_VENV)  ## Count the instructions of the ESP32-S3's code under QEMU and compare with the baseline
+bench-xtensa: $(DEV_VENV)  ## Count the instructions of the ESP32-S3's code under QEMU, against the baseline
 	@$(BIN)/python tests/bench/xtensa/instructions.py
 
 clean:  ## Remove what was built; .venv and the download cache stay

@@ -17,8 +17,8 @@ PACKED = ".z"
 
 BLOCK_BYTES = 1024  # read or written at a time
 _FOLDER = "dl"
-_TRIED = "<32sIHBBI"
-_TRIED_BYTES = 40
+_TRIED = "<32sIHBBII"
+_TRIED_BYTES = 44
 _IS_FOLDER = 0x4000
 _EILSEQ = 84
 
@@ -32,14 +32,16 @@ class Tried:
         reason: The last reason code.
         attempts: How many ended badly.
         is_settled: It is not tried any more.
+        since_s: Uptime in seconds, deep sleep included, when that was settled.
     """
 
-    def __init__(self, digest=bytes(32), seq=0, reason=0, attempts=0, is_settled=False) -> None:
+    def __init__(self, digest=bytes(32), seq=0) -> None:
         self.digest = digest
         self.seq = seq
-        self.reason = reason
-        self.attempts = attempts
-        self.is_settled = is_settled
+        self.reason = 0
+        self.attempts = 0
+        self.is_settled = False
+        self.since_s = 0
 
 
 class Downloads:
@@ -90,15 +92,20 @@ class Downloads:
         content = self.read(TRIED)
         if len(content) != _TRIED_BYTES + 4:
             return Tried()
-        digest, seq, reason, attempts, is_settled, crc = struct.unpack(_TRIED, content)
+        digest, seq, reason, attempts, is_settled, since_s, crc = struct.unpack(_TRIED, content)
         if crc != crc32(content[:-4]):
             return Tried()
-        return Tried(digest, seq, reason, attempts, bool(is_settled))
+        tried = Tried(digest, seq)
+        tried.reason = reason
+        tried.attempts = attempts
+        tried.is_settled = bool(is_settled)
+        tried.since_s = since_s
+        return tried
 
     def write_tried(self, tried) -> None:
         """Remember the failures over a restart."""
-        fields = (tried.digest, tried.seq, tried.reason, tried.attempts, tried.is_settled, 0)
-        content = struct.pack(_TRIED, *fields)[:-4]
+        numbers = tried.seq, tried.reason, tried.attempts, tried.is_settled, tried.since_s
+        content = struct.pack(_TRIED, tried.digest, *numbers, 0)[:-4]
         self.write(TRIED, content + struct.pack("<I", crc32(content)))
 
 

@@ -47,6 +47,7 @@ class Updater:
         self._limits = limits or Limits()
         self._at = Standing(boot, verify, platform)
         self._download = Download(self._at, self._limits, randint)
+        self._download.wanted.uptime_s = lambda: self.facts().uptime_s if self.facts else 0
         self._trial = Trial(self._at, self._limits)
         self._reported = self._shown = ()
 

@@ -17,10 +17,12 @@ class Wanted:
     Attributes:
         want: what `update_messages.parse_want` returned, or None.
         refused, refused_seq: why a wanted release was not taken, and which; 0, 0 none.
+        uptime_s: function: seconds since the start that no sleep interrupts, deep sleep included.
     """
 
     def __init__(self, downloads, limits):
         self.want = None
+        self.uptime_s = _no_uptime
         self._downloads = downloads
         self._limits = limits
         self._tried = downloads.read_tried()
@@ -81,7 +83,7 @@ class Wanted:
             if self._tried.attempts < self._limits.attempts:
                 return False
             if self._settled_ms is None:
-                self._settled_ms = now_ms  # before this start
+                self._settled_ms = now_ms - self._waited_ms()  # before this start
             if elapsed_ms(now_ms, self._settled_ms) < self._limits.forget_ms:
                 return False
             self._tried = Tried(self._digest, self.want["seq"])
@@ -95,6 +97,19 @@ class Wanted:
             is_old = seq < record.installed_seq
             self._settle(errors.UPDATE_SEQ if is_old else errors.UPDATE_KNOWN_BAD, now_ms)
         return False
+
+    def _waited_ms(self) -> int:
+        """Return for how long it was settled before this start, if that is a wake."""
+        uptime_s = self.uptime_s()
+        if (
+            uptime_s < self._tried.since_s
+        ):  # the power was gone meanwhile, and nobody knows how long
+            self._tried.since_s = uptime_s
+            try:
+                self._downloads.write_tried(self._tried)
+            except OSError:
+                pass  # the next start does it
+        return min(1000 * (uptime_s - self._tried.since_s), self._limits.forget_ms)
 
     def refuse(self, reason: int, now_ms: int) -> None:
         """Do not try this release again before another is wanted.
@@ -134,6 +149,11 @@ class Wanted:
     def _settle(self, reason: int, now_ms: int) -> None:
         self._tried.reason = reason
         self._tried.is_settled = True
+        self._tried.since_s = self.uptime_s()
         self._settled_ms = now_ms
         self.refused = reason
         self.refused_seq = self.want["seq"]
+
+
+def _no_uptime() -> int:
+    return 0

@@ -189,6 +189,30 @@ def test_pieces_of_a_wrong_size_and_wrong_answers_are_survived():
         world.run_to(2)
 
 
+def test_a_day_goes_on_in_deep_sleep():
+    world = _world()
+    world.source.always = scripted_source.WRONG
+    world.facts.uptime_s = 5000
+    world.wants(Release(SIGNER, 2))
+    world.run(_is_settled)
+    world.source.always = None
+    n_requests = len(world.source.requests)
+
+    def wakes(hours):
+        for _ in range(hours):
+            world.facts.uptime_s += 3600
+            world.now_ms = 500  # each wake is a start
+            world.start()
+            world.settle(20)
+
+    wakes(20)
+    world.facts.uptime_s = 30  # the battery was changed: nobody knows how long that took
+    wakes(23)
+    assert len(world.source.requests) == n_requests, "too early"
+    wakes(2)
+    assert world.run_to(2)["installed_seq"] == 2
+
+
 def test_a_source_that_gets_on_is_never_given_up():
     world = _world()
     for number in range(1, 100, 2):

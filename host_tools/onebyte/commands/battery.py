@@ -148,8 +148,9 @@ def _report(options: dict[str, Any]) -> Any:
     from onebyte.energy import assumptions, cycles, figures, life, report
     from onebyte.training import recipe
 
+    boot = "boot_frozen" if options["frozen"] else "boot"
     times = {
-        "boot_frozen" if options["frozen"] else "boot": options["boot_ms"],
+        boot: options["boot_ms"],
         "radio_connect": options["connect_ms"],
         "mqtt": options["mqtt_ms"],
     }
@@ -164,14 +165,16 @@ def _report(options: dict[str, Any]) -> Any:
         model.window,
         model.hop,
         len(model.channels),
-        options["sleep"],
-        0 if options["sleep"] == "never" else options["wake_interval"],
-        options["windows"],
-        life.publishes(options["publish"], options["changes_per_day"], options["heartbeat"]),
-        options["status"],
-        decide.cycles,
-        "boot_frozen" if options["frozen"] else "boot",
-        options["sensor_ua"],
+        sleep=options["sleep"],
+        wake_interval_s=0 if options["sleep"] == "never" else options["wake_interval"],
+        wake_windows=options["windows"],
+        publishes_per_day=life.publishes(
+            options["publish"], options["changes_per_day"], options["heartbeat"]
+        ),
+        status_interval_s=options["status"],
+        decide_cycles=decide.cycles,
+        boot=boot,
+        sensor_ua=options["sensor_ua"],
     )
     budget = life.Budget(options["mah"], options["usable"] / 100, options["self_discharge"] / 100)
     day = life.day_of(board, usage)

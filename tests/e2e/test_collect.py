@@ -268,6 +268,7 @@ def run_collect(*argv: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -299,7 +300,7 @@ def test_ctrl_c_keeps_all_that_came(tmp_path: Path, long_recording: Path) -> Non
     out = tmp_path / "set"
     process = run_collect(out, "--replay", long_recording, "--speed", 20, "--label", "run")
     wait_for_samples(out)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all that it started, too
     said, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     n = int(re.search(r"collect samples=(\d+) gaps=0 duplicates=0", said)[1])

@@ -194,6 +194,20 @@ def test_a_duration_ends_it_at_its_sample(tmp_path: Path) -> None:
     assert (script.stops, live.n_samples, live.gaps, live.duplicates) == (1, 210, [], [])
 
 
+def test_what_came_reaches_the_disk_while_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = []
+    script = Script(
+        (0.0, INFO_LINE, ""),
+        *[(1.0, line(i, 10 * i), "") for i in range(18)],
+        (0.0, end_line(18, 180), ""),
+    )
+    monkeypatch.setattr(Spool, "sync", lambda spool: reached.append(script.now_s - 1000))
+    collect(tmp_path, script, Fixed("a"))
+    assert reached == [6.0, 12.0, 18.0]
+
+
 def test_what_fits_not_leaves_nothing_behind(tmp_path: Path) -> None:
     script = Script((0.0, INFO_LINE + line(0, 0), ""), (0.0, end_line(1, 10), ""))
     live, _ = collect(tmp_path / "a", script, Fixed("a"))

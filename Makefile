@@ -55,7 +55,7 @@ test:  ## Build everything, lint, fuzz shortly and run every test
 	@$(MAKE) --no-print-directory firmware BOARD=pico
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory fuzz FUZZ_EXECS=200000
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(DEV_VENV)  ## Check style and types of host and device code, and compile the device files
 	$(BIN)/ruff check

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 RUN = Path(__file__).with_name("run.py")
-TIMEOUT_S = 300
+TIMEOUT_S = 1200
 
 
 def last_line(*arguments: str) -> str:

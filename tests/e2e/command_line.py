@@ -8,6 +8,8 @@ import sys
 
 from onebyte import cli
 
+_TIMEOUT_S = 900  # a hang; the longest demo takes a minute
+
 
 def onebyte(*argv: object) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr; a bug's exception comes out."""
@@ -25,7 +27,12 @@ def onebyte_process(*argv: object) -> tuple[int, str, str]:
     """Return the same of a process of its own."""
     command = [sys.executable, "-m", "onebyte.cli", *map(str, argv)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False, stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     return done.returncode, done.stdout, done.stderr
 

@@ -20,7 +20,7 @@ from onebyte.simulation import demo
 from onebyte.simulation.broker import Broker
 from onebyte.simulation.device import Node, NodeOptions
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module")

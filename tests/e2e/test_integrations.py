@@ -24,7 +24,7 @@ from onebyte.simulation import demo
 from onebyte.simulation.broker import Broker, free_port
 from onebyte.simulation.device import Node, NodeOptions
 
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 TENANT = "house"
 DEVICES = ("ben", "eve")
 
@@ -60,7 +60,7 @@ def read(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
 
 
 def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + TIMEOUT_S
     while not is_so():
         assert time.monotonic() < deadline_s, what
         time.sleep(0.05)

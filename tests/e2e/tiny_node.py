@@ -12,7 +12,7 @@ from onebyte.simulation import device
 
 WINDOW, HOP, ROWS = 8, 4, 400
 RATE_MHZ = 1000000
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 def fill(folder: Path) -> Path:

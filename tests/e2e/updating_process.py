@@ -27,7 +27,7 @@ from onebyte.updates.sources import SourceFile
 MODEL_TYPE = 9
 RESTART_STATUS = 75
 SPEED = 20
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 _N_CHANNELS, _WINDOW, _HOP, _RATE_MHZ = 4, 64, 32, 52000
 
 

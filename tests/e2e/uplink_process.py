@@ -24,7 +24,7 @@ from onebyte.simulation.process import Child
 
 _NODE = Path(__file__).parents[1] / "fakes" / "uplink_node.py"
 _ASK_EVERY_S = 0.3
-_PATIENCE_S = 120.0  # the machine may be slow
+_PATIENCE_S = 240.0  # the machine may be slow
 
 
 class UplinkNode:

@@ -62,7 +62,7 @@ def test_power_cut_leaves_the_old_or_the_new_configuration(
             with machine.serial_port() as port:
                 monkeypatch.setattr(transport, "_STOP_S", 5.0)
                 with open_board(port):
-                    monkeypatch.setattr(transport, "_STOP_S", 1.0)
+                    monkeypatch.setattr(transport, "_STOP_S", 2.0)
                 machine.cut_power(cut)
                 code, _, _ = provision(port, "--set", f"device=n{cut}", "--no-restart")
             assert machine.is_dead == (code != 0), cut
@@ -79,7 +79,7 @@ def test_power_cut_leaves_the_old_or_the_new_configuration(
 def test_locked_node_answers_ctrl_c_with_a_line_and_opens_after_a_reset(
     pico_ppp: firmware.Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "_STOP_S", 1.0)
+    monkeypatch.setattr(transport, "_STOP_S", 3.0)
     with Machine(pico_ppp.uf2, files(console="locked", watchdog_ms=0)) as machine:
         machine.read_until("stops the start")
         machine.run_ms(2500)

@@ -39,6 +39,11 @@ def read_outbox(folder: Path) -> dict[int, list[tuple[int, int]]]:
     return epochs
 
 
+def saved_bytes(folder: Path) -> int:
+    """Return how many bytes of records are on "flash"."""
+    return sum(path.stat().st_size for path in (folder / "q").glob("*.q"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tiny_node.fill(tmp_path)
@@ -81,9 +86,14 @@ def test_kills_at_any_moment_lose_nothing_that_was_saved(folder):
     chance = random.Random(5)
     tiny_node.record(folder, array("h", [chance.randrange(100) for _ in range(20000)]))
     survivors: dict[int, list[tuple[int, int]]] = {}
-    for _ in range(N_KILLS):
+    for i in range(N_KILLS):
+        before = saved_bytes(folder)
         with popen_node(folder, replay_speed=3, outbox_ram_records=5) as process:
-            time.sleep(chance.uniform(0.3, 0.9))
+            # Every second one lives until it has saved something, however slow the machine is.
+            deadline = time.monotonic() + tiny_node.TIMEOUT_S
+            while i % 2 and saved_bytes(folder) == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.6))
             process.kill()
         found = read_outbox(folder)
         for epoch, records in survivors.items():
@@ -93,7 +103,7 @@ def test_kills_at_any_moment_lose_nothing_that_was_saved(folder):
     assert status == 0, output
     final = read_outbox(folder)
     complete = final[max(final)]
-    assert len(final) > N_KILLS // 2
+    assert len(final) > N_KILLS // 2, "a boot that saved something has left nothing"
     assert len({result for _, result in complete}) > 1
     for records in final.values():
         assert records == complete[: len(records)], "each boot decides the same from the start"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TIMEOUT_S = 300
+TIMEOUT_S = 1200
 
 
 def find_micropython() -> str | None:

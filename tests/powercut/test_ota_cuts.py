@@ -10,7 +10,7 @@ import planted_ota
 import run
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 300
+TIMEOUT_S = 1200
 
 
 def last_line(*command: str | Path) -> tuple[int, str]:

@@ -24,7 +24,7 @@ def live(*arguments: str) -> tuple[int, int, int, int, int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     found = LAST_LINE.fullmatch(done.stdout.strip().splitlines()[-1])

@@ -232,8 +232,12 @@ def test_a_slot_for_another_node_or_by_another_key_does_not_run():
     assert _check(store, root=root).reason == 0, "what a retired key has signed goes on running"
     root.release_keys = [(entry[0], entry[1], 1 << manifest.FIRMWARE)]
     assert _check(store, root=root).reason == 0, "less for the key stops nothing that runs"
+    root.release_keys, root.retired = [entry], [root.release_keys[0]]
+    assert _check(store, root=root).reason == 0, "nor that it could sign less once"
+    root.release_keys = root.retired
     root.retired = []
-    assert _check(store, root=root).reason == errors.UPDATE_SCOPE
+    for device in (None, _device()):
+        assert _check(store, root=root, device=device).reason == errors.UPDATE_SCOPE
     root.retired = [entry]
     root.revoked = [signed.key_id(entry[0])]
     assert _check(store, root=root).reason == errors.SIGNED_REVOKED

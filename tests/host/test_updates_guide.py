@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 import pytest
 from command_line import onebyte
-from update_folder import CHEAP_ROUNDS
+from update_folder import use_cheap_keys
 
 from formats import errors
 from onebyte import toolchain
 from onebyte.cli import cli
-from onebyte.passphrases import VARIABLE
-from onebyte.updates import keys, verifying
+from onebyte.updates import verifying
 from onebyte.updates.release import Release
 from onebyte.updates.roots import read_chain
 
@@ -30,8 +29,7 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(keys, "KDF_ROUNDS", CHEAP_ROUNDS)
-    monkeypatch.setenv(VARIABLE, "sesame")
+    use_cheap_keys(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").symlink_to(toolchain.ROOT / "models")
     (toml,) = re.findall(r"^```toml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

@@ -30,7 +30,7 @@ def test_csv_columns_give_label_group_and_recording(tmp_path: Path) -> None:
 
 def test_path_gives_label_and_group(tmp_path: Path) -> None:
     (tmp_path / "ann").mkdir()
-    (tmp_path / "ann" / "up_1.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "ann" / "up_1.CSV").write_text("x,y\n1,2\n")
     (found,) = read(tmp_path, pattern=r"(?P<group>[^/]+)/(?P<label>[a-z]+)_.*")
     assert (found.label, found.group) == ("up", "ann")
 

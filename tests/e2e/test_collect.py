@@ -417,7 +417,8 @@ def test_what_cannot_work_is_one_line(tmp_path: Path, argv: tuple, words: list[s
 def test_a_device_that_refuses_says_why(tmp_path: Path) -> None:
     (tmp_path / "bad.obr").write_bytes(b"not a recording")
     got = onebyte("collect", tmp_path / "set", "--replay", tmp_path / "bad.obr")
-    assert got[0] == 2 and "RECORDING_MAGIC" in got[2]
+    assert got[0] == 2 and "onebyte: error: the device failed: onebyte record:" in got[2]
+    assert "RECORDING_MAGIC" in got[2]
     assert not (tmp_path / "set" / "data").exists()
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from made_blocks import INFO, samples
 from repl_board import ReplBoard
 
 from formats import sample_block
+from onebyte.boards import link
 from onebyte.boards.link import open_board
+from onebyte.collect import replay
 from onebyte.collect.board_link import BoardLink
 from onebyte.errors import UserError
 
@@ -33,8 +37,13 @@ def recording(n_blocks: int) -> bytes:
     return info + b"".join(samples(i, 10 * i).content for i in range(n_blocks))
 
 
-def test_a_board_gets_its_plan_and_gives_its_recording(tmp_path: Path) -> None:
+def test_a_board_gets_its_plan_and_gives_its_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "set"
+    restarted = []
+    restart = link.Board.restart
+    monkeypatch.setattr(link.Board, "restart", lambda self: restarted.append(restart(self)))
     with ReplBoard(frozen=FROZEN) as fake:
         port = ("--port", fake.path)
         with open_board(fake.path) as board:
@@ -44,6 +53,7 @@ def test_a_board_gets_its_plan_and_gives_its_recording(tmp_path: Path) -> None:
         argv = (*argv, "--quota", 8, "--duration", 0.2, "--set", "sensor=adc")
         code, said, _ = onebyte("collect", out, *port, *argv)
         assert code == 0 and "--fetch" in said and not out.exists()
+        assert len(restarted) == 1, "it records from its next start on"
         with open_board(fake.path) as board:
             assert json.loads(board.exec("print(open('/rec/plan').read())")) == {
                 "v": 1,
@@ -144,3 +154,23 @@ def test_a_stream_is_told_to_stop_by_a_key() -> None:
     link.read()
     link.stop()
     assert wire.written == b"\x03"
+
+
+def test_a_device_that_brings_no_sample_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = (
+        sample_block.pack(sample_block.INFO, 0, INFO),
+        sample_block.pack_end(0, 0, 0, (0, 0, 3), sample_block.SOURCE_OVER),
+    )
+    lines = b"".join(map(sample_block.pack_line, blocks)) + b"\x04\x04>"
+
+    @contextmanager
+    def opened(recording: Path, speed: int) -> Iterator[BoardLink]:
+        yield BoardLink(Board(Wire(lines)), "go()")
+
+    monkeypatch.setattr(replay, "open_replay", opened)
+    (tmp_path / "r.obr").write_bytes(b"")
+    got = onebyte("collect", tmp_path / "set", "--replay", tmp_path / "r.obr")
+    assert_refused(got, "nothing was recorded")
+    assert list((tmp_path / "set" / ".collect").iterdir()) == []

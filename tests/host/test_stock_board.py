@@ -6,6 +6,7 @@ It says that it is an ESP32-S3; only its native modules are this machine's.
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,12 +77,20 @@ def state_of(board: ReplBoard) -> slot_state.State:
         return slot_state.parse(opened.read_file("/st/state"))
 
 
+def hear(board: ReplBoard, text: str) -> None:
+    """Follow the console until it says this."""
+    said = ""
+    deadline = time.monotonic() + 60
+    while text not in said and time.monotonic() < deadline:
+        said += onebyte("logs", "--port", board.path, "--timeout", 0.2)[1]
+    assert text in said, said
+
+
 def modules_of(board: ReplBoard) -> tuple[str, str]:
     """Start the board anew; return the files that loader and app come from."""
     with open_board(board.path) as opened:
         opened.restart()
-    _, out, _ = onebyte("logs", "--port", board.path, "--timeout", 1.5)
-    assert "onebyte boot: " in out, out
+    hear(board, "onebyte node: broker ")
     with open_board(board.path) as opened:
         told = opened.ask(
             "import sys,json\nprint(json.dumps([getattr(sys.modules[n],'__file__','')"
@@ -127,7 +136,10 @@ def test_foreign_key_is_refused_by_the_board(stock: ReplBoard, vendor: Vendor) -
     assert slot_state.pack(state_of(stock)) == slot_state.pack(before)
 
 
-def test_doctor_knows_files_from_an_image(stock: ReplBoard) -> None:
+def test_doctor_knows_files_from_an_image_and_the_slot_before_its_start(stock: ReplBoard) -> None:
+    code, out, err = onebyte("provision", "--set", "safe_boot_ms=60000", "--port", stock.path)
+    assert code == 0, err
+    hear(stock, "Ctrl-C within 60000 ms")
     _, out, _ = onebyte("doctor", "--port", stock.path, "--json")
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
     assert "Generic ESP32S3 module" in checks["image"]["detail"]

@@ -80,9 +80,17 @@ try:
 except ImportError:
  say(missing=True)
 else:
- if updates.current is not None and C is not None:
+ _r=_st.read_state()
+ _at=updates.current
+ if _at is None and _pr is not None and _r is not None and _r.active:
+  # Stopped before its start had chosen a slot.
+  class _at:
+   slot_path=_st.slot_path(_r.active)
+   is_frozen=_pr.is_frozen
+   is_trial=False
+ if _at is not None and C is not None:
   from app import run as _run
-  _run.use_slot(C,updates.current)
+  _run.use_slot(C,_at)
  if _pr is None:say(none=True)
  else:
   _d=_pr.device
@@ -95,7 +103,6 @@ else:
     import obed25519_twin
     _v['verifier']='twin'
    except ImportError:_v['verifier']=''
-  _r=_st.read_state()
   if _r is not None:
    for _n in ('active','pending','tries_left','installed_seq','pending_seq','last_bad_seq',
    'fail_reason','root_epoch','security_floor'):_v[_n]=getattr(_r,_n)

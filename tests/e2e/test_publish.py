@@ -271,8 +271,10 @@ def test_withdraw_removes_what_was_published(made: UpdateFolder, broker: Broker)
     left = retained(broker, "ob/t6/#")
     assert before.keys() - left.keys() == {"ob/t6/a/want"}
     code, out, _ = publish(made, broker, "t6", "--device", "a", "--device", "b", "--withdraw")
-    assert code == 0 and "wants=1" in out
+    assert code == 0 and f"wants=1 chunks={len(before) - 2}" in out
     assert retained(broker, "ob/t6/#") == {}
+    code, out, _ = publish(made, broker, "t6", "--device", "a", "--withdraw")
+    assert code == 0 and "wants=0 chunks=0" in out, "there is nothing left"
 
 
 def test_withdraw_leaves_the_want_of_another_release(made: UpdateFolder, broker: Broker) -> None:

@@ -111,15 +111,18 @@ def _publish(
 
     is_followed = not options["detach"]
     asked_before = publish.nodes_that_want(settings, offer, nodes) if is_followed else []
+    told = ""
     if not options["follow"]:
         n_chunks = publish.publish(settings, offer, nodes)
         where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
-        _say(options, f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes")
+        told = f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes"
     if not is_followed:
-        _say(options, f"detached: {_NOT_FOLLOWED}")
+        _say(options, f"{told}\ndetached: {_NOT_FOLLOWED}")
         return 0
     rollout = Rollout(offer.seq, nodes, asked_before)
     try:
+        if told:
+            _say(options, told)
         for answer in publish.follow(settings, rollout, options["timeout_s"] or None):
             _tell(answer, options["as_json"])
     except KeyboardInterrupt:

@@ -209,11 +209,13 @@ def withdraw(
         ]
         if is_shared and any(_means(w, offer) for t, w in wants.items() if t not in gone):
             chunks = []  # other nodes are still to fetch it
+        filters = [f"ob/{tenant}/~/{name}/+" for name in offer.stored_by_id]
+        kept = _retained(settings, filters, set(chunks))
         with Link(settings, []) as link:
             link.deliver([(topic, b"") for topic in gone], _TAKE_S)
             link.deliver([(topic, b"") for topic in chunks], _TAKE_S)
         n_wants += len(gone)
-        n_chunks += len(chunks)
+        n_chunks += len(kept.keys() & set(chunks))
     return n_wants, n_chunks
 
 

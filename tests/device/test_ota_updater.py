@@ -410,6 +410,35 @@ def test_a_wrong_root_document_on_the_way_stops_no_rotation():
         assert world.run_to(2)["root"] == 2
 
 
+def _count_signatures(world):
+    """Return a list that grows with each signature that is verified from now on."""
+    counted = []
+    standing = world.updater.standing
+    verify = standing.verify
+    standing.verify = lambda *arguments: counted.append(1) or verify(*arguments)
+    return counted
+
+
+def test_each_signature_has_a_step_of_its_own_and_is_verified_once():
+    world = _world()
+    counted = _count_signatures(world)
+    world.source.objects["root2"] = ota_releases.root_file(SIGNER, 2)
+    world.wants(Release(SIGNER, 2, root_epoch=2), root=2)
+    while world.updater.status()["phase"] != "fetch":
+        n_before = len(counted)
+        world.turn()
+        assert len(counted) - n_before <= 1, "the watchdog of an RP2040 has 8 s"
+    assert len(counted) == 2 + 1
+
+
+def test_a_manifest_with_a_wrong_signature_is_judged_once():
+    world = _world()
+    counted = _count_signatures(world)
+    world.wants(Signed(2, Release(SIGNER, 2).content[:-1] + b"\x01"))
+    assert world.run(_is_settled)["refused"] == errors.SIGNED_INVALID
+    assert len(counted) == 1
+
+
 def _model_release(seq, new_types=(9,)):
     """A release that differs from the one before in files of these types only."""
     table = [list(entry) for entry in ota_releases.FILES]

@@ -13,6 +13,7 @@ from repl_board import ReplBoard
 from serial.tools import list_ports
 from serial_boards import EspBoard, Line, chatter, running, usb_port
 
+from formats import retained
 from onebyte.boards import diagnosis, find, link, transport
 from onebyte.boards.link import (
     Board,
@@ -62,6 +63,28 @@ def test_one_ctrl_c_since_a_second_would_interrupt_a_node_that_saves() -> None:
     with ReplBoard() as fake, open_board(fake.path) as board:
         board.exec("print(1)")
         assert fake.n_interrupts == 1
+
+
+RETAINED = b"""
+class Memory:
+    def read(self):
+        with open('/marks','rb') as file:
+            return file.read()
+    def write(self, content):
+        with open('/marks','wb') as file:
+            file.write(content)
+make_retained = Memory
+"""
+
+
+def test_start_that_we_end_is_not_counted_as_an_early_end() -> None:
+    with ReplBoard(frozen=("app.keeper",)) as fake:
+        with open_board(fake.path) as board:
+            board.write_file("/board.py", RETAINED)
+            board.write_file("/marks", bytes(retained.pack_mark(5, False, 0)))
+            board.restart()
+        with open_board(fake.path) as board:
+            assert retained.parse_mark(board.read_file("/marks"))[0] == 0
 
 
 def test_facts_are_those_of_the_interpreter() -> None:

@@ -321,9 +321,7 @@ def _power(found: Said, said: Mapping[str, Said]) -> list[Check]:
         detail += f", supply {found['supply_mv']} mV"
     if found["early_ends"] >= _SUSPECT_ENDS:
         words = f"{detail}; {found['early_ends']} starts in a row ended early"
-        remedy = (
-            "`onebyte logs` shows why; a weak supply, or restarts by these tools, do this, too"
-        )
+        remedy = "`onebyte logs` shows why; a weak supply does this, too"
         return [*checks, Check("start", WARN, words, remedy)]
     if found["cause"] == "watchdog":
         return [*checks, Check("start", WARN, detail, "it hung: `onebyte logs` may show where")]

@@ -40,6 +40,13 @@ _SPARE_BLOCKS = 4  # LittleFS writes anew what it changes, directories included
 _NO_SPACE = ("OSError: 28", "ENOSPC")
 _NO_FILE = ("OSError: 2", "ENOENT")
 
+# A start that ends because we say so is no loop: the next one waits for Ctrl-C no longer than set.
+_FORGET_ENDS = """
+from app import keeper
+import board
+keeper.write_mark(board.make_retained(),0,False,0)
+"""
+
 Progress = Callable[[int, int], None]
 
 
@@ -246,6 +253,9 @@ class Board:
 
     def restart(self) -> None:
         """Reset the chip, as the button does; afterwards the board runs without us."""
+        if self._in_step:
+            with contextlib.suppress(UserError):  # a board without our app counts nothing
+                self.exec(_FORGET_ENDS)
         with contextlib.suppress(TransportError, Lost):
             self.transport.exec_raw_no_follow("import machine\nmachine.reset()")
         self._in_step = False

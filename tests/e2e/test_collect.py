@@ -463,15 +463,23 @@ def test_a_picture_that_cannot_be_drawn_costs_no_sample(tmp_path: Path) -> None:
     assert card["sessions"][0]["labels"] == {"a": RATE_HZ} and card["sessions"][0]["settle_s"] == 0
 
 
-def test_numbers_that_fit_not_are_refused_before_the_first_one(tmp_path: Path) -> None:
-    argv = ("--channels", "a:V,b:g", "--label", "x")
-    got = feed_csv(tmp_path, "1,2\n3,4\n5,-6", *argv, "--rate", 50)
-    assert got[0] == 0 and "samples=3 " in got[1]
-    got = feed_csv(tmp_path, "1,2\n3,90", *argv, "--rate", 50)
+def test_numbers_that_fit_not_are_refused_before_the_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def feed(text: str, *argv: object) -> tuple[int, str, str]:
+        path = tmp_path / "numbers.csv"
+        path.write_text(text)
+        with path.open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            fixed = ("--csv", "--channels", "a:V,b:g", "--label", "x", "--rate", 50)
+            return onebyte("collect", tmp_path / "set", *fixed, *argv)
+
+    got = feed("1,2\n3,4\n5,-6")
+    assert got[0] == 0 and "samples=3 " in got[1], got
+    got = feed("1,2\n3,90")
     assert got[0] == 0, got
-    for wrong in (("--rate", 51), ("--rate", 50, "--channels", "a:V,c:g")):
-        got = feed_csv(tmp_path, "1,2\n", *argv, *wrong)
-        assert_refused(got, "take another folder")
+    for wrong in (("--rate", 51), ("--channels", "a:V,c:g")):
+        assert_refused(feed("1,2\n", *wrong), "take another folder")
     assert list((tmp_path / "set" / ".collect").iterdir()) == []
     channels = json.loads((tmp_path / "set" / "dataset.json").read_text())["channels"]
     assert channels[1]["lsb"] == pytest.approx(6 * 1.25 / 32767, rel=0.01)

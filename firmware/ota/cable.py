@@ -234,7 +234,7 @@ class CableInstall(Install):
                     stream = _Stored(pieces, stored)
                     # The unpacker reads byte by byte.
                     packed = io.BytesIO(stream.gather()) if stored <= _IN_RAM_BYTES else stream
-                    yield from unpack_into(packed, file, size, self.room)
+                    yield from unpack_into(packed, file, size, self._buffer, self.room)
                     stream.drain()
         except OnebyteError:
             remove(self._files, path)

@@ -158,16 +158,16 @@ def check_listing(files, path: str, found) -> None:
     Raises:
         OSError: it cannot be read.
     """
-    listed = set([manifest.path(entry[0], entry[4]) for entry in found.files])
-    folders = set([name.split("/")[0] for name in listed])
+    types = found.types_mask()
     for entry in _entries(files, path):
         name, kind = entry[0], entry[1]
         if kind == _IS_FILE and name == _MANIFEST:
             continue
-        if kind != _IS_FOLDER or name not in folders:
+        listed = manifest.type_of(name)
+        if kind != _IS_FOLDER or not types >> listed & 1:
             raise OnebyteError(errors.SLOT_UNLISTED, "%s/%s" % (path, name))
         for inner in _entries(files, "%s/%s" % (path, name)):
-            if inner[1] != _IS_FILE or "%s/%s" % (name, inner[0]) not in listed:
+            if inner[1] != _IS_FILE or not found.files.named(listed, inner[0]):
                 raise OnebyteError(errors.SLOT_UNLISTED, "%s/%s/%s" % (path, name, inner[0]))
 
 

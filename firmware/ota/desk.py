@@ -31,7 +31,8 @@ class Remembered:
 
     def __call__(self, public_key, signature, message) -> bool:
         digest = hashlib.sha256(bytes(public_key) + bytes(signature))
-        digest.update(message)
+        for part in message:
+            digest.update(part)
         name = digest.digest()
         if name not in self._verdicts:
             self._verdicts[name] = self._verify(public_key, signature, message)

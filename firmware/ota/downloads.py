@@ -5,7 +5,6 @@ partial file there is of this release; `<i>.z` the packed form of its file i; `t
 A manifest that was not accepted yet, and a root document, lie there under their object ids.
 """
 
-import hashlib
 import struct
 
 from formats import signed
@@ -64,9 +63,8 @@ class Downloads:
         return [entry[0] for entry in entries(self._files, self._store.path(_FOLDER))]
 
     def digest_of(self, name: str) -> bytes:
-        """Return the SHA-256 of a signed document that lies there; empty when there is none."""
-        content = self.read(name)
-        return hashlib.sha256(content).digest() if content else b""
+        """Return the SHA-256 of a file that lies there; empty when there is none."""
+        return self._store.digest("%s/%s" % (_FOLDER, name))
 
     def read(self, name: str) -> bytes:
         """Return a signed document, empty when there is none or it is too long to be one."""

@@ -4,6 +4,7 @@ What is on flash says how far it got: a new `Install` of the same release goes o
 cut, and one that raised goes on when it is asked again.
 """
 
+import gc
 import hashlib
 
 from formats import errors, manifest, objects
@@ -52,9 +53,7 @@ class Install:
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
         self._is_whole = bytearray(len(found.files))
         self.room = None
-        self._work = None
-        self._request = None
-        self._target = None
+        self._work = self._request = self._target = None
 
     def next_request(self):
         """Return (object id, offset, bytes) of what to fetch, None while there is other work."""
@@ -92,7 +91,7 @@ class Install:
         try:
             next(self._work)
         except StopIteration:
-            self._work = None
+            self._work = self._found = self._active = self._buffer = None  # whoever still holds us
             self.is_done = True
         except Exception:
             self.close()
@@ -112,6 +111,7 @@ class Install:
         self._signed = b""  # it is in `dl` now, and its 4 kB are needed for the files
         for i, entry in enumerate(self._found.files):
             if not self._is_whole[i]:
+                gc.collect()  # what lives as long as this file is to lie close together
                 before = self.done_bytes
                 if entry[0] == manifest.FIRMWARE:
                     yield from self._install_firmware(entry)
@@ -204,7 +204,7 @@ class Install:
         self.room = self.room or Room()
         try:
             with self._files.open(packed, "rb") as source, self._files.open(path, "wb") as target:
-                yield from unpack_into(source, target, size, self.room)
+                yield from unpack_into(source, target, size, self._buffer, self.room)
         except OnebyteError:
             remove(self._files, path)
             remove(self._files, packed)

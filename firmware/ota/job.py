@@ -204,7 +204,8 @@ class Job:
 
     def _verify(self, public_key, signature, message) -> bool:
         name = hashlib.sha256(bytes(public_key) + bytes(signature))
-        name.update(message)
+        for part in message:
+            name.update(part)
         name = name.digest()
         if name not in self._verdicts:
             if self._has_verified:

@@ -51,7 +51,7 @@ class MqttSource:
         self._n_bytes = n_bytes
 
     def step(self, now_ms: int):
-        """Return the bytes, 1 or more, or None while they are on their way.
+        """Return a view of the bytes, 1 or more, or None while they are on their way.
 
         Raises:
             OSError: the broker does not let us, or has no such chunk.
@@ -80,10 +80,9 @@ class MqttSource:
         self._granted_ms = 0
 
     def _cut(self, piece):
-        found = piece[self._skip : self._skip + self._n_bytes]
-        if not found or len(piece) > objects.CHUNK_BYTES:
+        if not self._skip < len(piece) <= objects.CHUNK_BYTES:
             raise OnebyteError(errors.SOURCE_SIZE, "chunk of %d bytes" % len(piece))
-        return found
+        return memoryview(piece)[self._skip : self._skip + self._n_bytes]
 
     # For the uplink.
 

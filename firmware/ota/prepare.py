@@ -114,19 +114,14 @@ def _empty(files, path: str, found, keeps_partial: bool):
 
 def size_of(found, path: str) -> int:
     """Return the size of a file by its path in the slot, -1 when the release has none there."""
-    _, _, name = path.partition("/")
-    for entry in found.files:
-        if entry[4] == name and manifest.path(entry[0], name) == path:
-            return entry[2]
-    return -1
+    folder, _, name = path.partition("/")
+    entry = found.files.named(manifest.type_of(folder), name)
+    return entry[2] if entry else -1
 
 
 def has_folder(found, name: str) -> bool:
     """Return whether the release has files of the type that this folder is called after."""
-    if name not in manifest.TYPES:
-        return False
-    kind = manifest.TYPES.index(name) + 1
-    return kind != manifest.FIRMWARE and bool(found.types_mask() >> kind & 1)
+    return bool(found.types_mask() >> manifest.type_of(name) & 1)
 
 
 def _may_stay(n_bytes: int, size: int, keeps_partial: bool) -> bool:

@@ -3,6 +3,8 @@
 A record is written beside the old one and renamed over it, so that power may fail at any write.
 """
 
+import hashlib
+
 from formats import errors, root_document, signed, slot_state
 from formats.errors import OnebyteError
 from ota import trust
@@ -10,6 +12,7 @@ from ota import trust
 STATE = "st/state"
 _ROOT = "st/root.%d"
 _NEW = ".new"
+_HASHED_BYTES = 256  # at a time
 _TRIES = 3  # a read that fails once because the supply is weak must not cost the state
 
 
@@ -49,10 +52,17 @@ class Store:
             name: as for `path`.
             max_bytes: of a longer file one byte more is returned, so that it shows.
         """
+        return self._use(name, lambda file: file.read(max_bytes + 1))
+
+    def digest(self, name: str) -> bytes:
+        """Return the SHA-256 of a file, empty when there is none or it cannot be read."""
+        return self._use(name, _sha256) or b""
+
+    def _use(self, name, function):
         for _ in range(_TRIES):
             try:
                 with self.files.open(self.path(name), "rb") as file:
-                    return file.read(max_bytes + 1)
+                    return function(file)
             except OSError as error:
                 if error.errno != 2:  # ENOENT
                     self.has_failed = True
@@ -122,6 +132,16 @@ class Store:
         if not content or len(content) > signed.MAX_BYTES:
             raise OnebyteError(errors.SIGNED_SIZE)
         self.write(_ROOT % epoch, content)
+
+
+def _sha256(file) -> bytes:
+    found = hashlib.sha256()
+    buffer = memoryview(bytearray(_HASHED_BYTES))
+    while True:
+        n_bytes = file.readinto(buffer)
+        if not n_bytes:
+            return found.digest()
+        found.update(buffer[:n_bytes])
 
 
 def make_folders(files, path: str) -> None:

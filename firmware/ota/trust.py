@@ -1,8 +1,8 @@
 """Which manifest and which root document a node accepts. Pure: no I/O, no clock.
 
-`verify(public_key, signature, message) -> bool` is handed in. The order is always the same: the
-envelope, the signatures over the exact bytes, only then the body, and at last whether it is meant
-for this node. docs/SPEC.md: What a node accepts.
+`verify(public_key, signature, message) -> bool` is handed in; the message is a tuple of its parts.
+The order is always the same: the envelope, the signatures over the exact bytes, only then the
+body, and at last whether it is meant for this node. docs/SPEC.md: What a node accepts.
 """
 
 from formats import errors, manifest, root_document, signed
@@ -82,7 +82,7 @@ def signer_of(document, root, verify, retired=()):
         raise OnebyteError(errors.SIGNED_REVOKED)
     for entry in list(root.release_keys) + list(retired):
         if signed.key_id(entry[0]) == name:
-            if not verify(entry[0], signature, signed.message(document.kind, document.body)):
+            if not verify(entry[0], signature, document.message()):
                 raise OnebyteError(errors.SIGNED_INVALID)
             return entry
     raise OnebyteError(errors.SIGNED_KEY)
@@ -182,14 +182,13 @@ def valid_signers(document, public_keys, verify):
     Raises:
         OnebyteError: SIGNED_INVALID: a signature of one of them is not valid.
     """
-    text = signed.message(document.kind, document.body)
     keys = {}
     for public_key in public_keys:
         keys[signed.key_id(public_key)] = public_key
     names = []
     for name, signature in document.signatures:
         if name in keys:
-            if not verify(keys[name], signature, text):
+            if not verify(keys[name], signature, document.message()):
                 raise OnebyteError(errors.SIGNED_INVALID)
             names.append(name)
     return names

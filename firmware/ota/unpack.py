@@ -6,7 +6,6 @@ import deflate
 
 from formats import errors
 from formats.errors import OnebyteError
-from ota.downloads import BLOCK_BYTES
 
 _WINDOW_BITS = 12
 _ROOM_BYTES = 5760  # the window, and what else `deflate` keeps
@@ -33,13 +32,14 @@ class Room:
         gc.collect()
 
 
-def unpack_into(source, target, n_bytes: int, room=None):
+def unpack_into(source, target, n_bytes: int, buffer, room=None):
     """Unpack one file into another, a piece each time that the generator is asked.
 
     Args:
         source: Open file with the packed form.
         target: Open file to write to.
         n_bytes: The signed size; not one byte more is written.
+        buffer: memoryview for what is unpacked at a time.
         room: `Room` that is given while this lasts, or None.
 
     Yields:
@@ -49,12 +49,11 @@ def unpack_into(source, target, n_bytes: int, room=None):
         OnebyteError: UPDATE_DEFLATE: it is no deflate, or unpacks to another size.
     """
     stream = deflate.DeflateIO(source, deflate.RAW, _WINDOW_BITS)
-    buffer = memoryview(bytearray(BLOCK_BYTES))
     if room:
         room.give()
     left = n_bytes
     while left:
-        count = _read_into(buffer[: min(BLOCK_BYTES, left)], stream)
+        count = _read_into(buffer[: min(len(buffer), left)], stream)
         if not count:
             raise OnebyteError(errors.UPDATE_DEFLATE, "%d bytes are missing" % left)
         target.write(buffer[:count])

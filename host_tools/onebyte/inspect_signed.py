@@ -27,7 +27,8 @@ def facts(file: bytes) -> dict[str, Any]:
     # A byte that names neither kind is refused by the envelope's own check.
     kind = signed.ROOT if file[5:6] == bytes([signed.ROOT]) else signed.MANIFEST
     document = signed.parse(file, kind)
-    found = _manifest(document.body) if kind == signed.MANIFEST else _root(document.body)
+    body = bytes(document.body)
+    found = _manifest(body) if kind == signed.MANIFEST else _root(body)
     signatures = [
         {"key_id": name.hex(), "signature": signature.hex()}
         for name, signature in document.signatures

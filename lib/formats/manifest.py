@@ -19,6 +19,9 @@ MAX_TRIES = 100
 MAX_OFFLINE_H = 720
 MAX_FILE_SIZE = 1 << 24
 
+_NAME_AT = 12
+_HASH_AT = 36
+
 # The types of files from 1 on. Each has its folder in the slot under the same name, so that no
 # manifest names a path; only the firmware goes to a partition of the chip.
 _PACKAGES = ("app", "formats", "pipeline", "drivers", "mqtt", "umqtt")
@@ -39,10 +42,13 @@ class FileTable:
     """The files of a manifest, each taken out of its bytes when it is asked for.
 
     As tuples they would take 7 kB of a node's RAM, and leave more than that in pieces.
+
+    Args:
+        buf: The manifest. It is kept, not copied: nobody may change it.
     """
 
     def __init__(self, buf) -> None:
-        self._buf = bytes(buf)
+        self._buf = memoryview(buf)
 
     def __len__(self) -> int:
         return self._buf[5]
@@ -60,19 +66,23 @@ class FileTable:
         return list(self) == list(other)
 
     def __hash__(self) -> int:
-        return hash(self._buf)
+        return hash(bytes(self._buf))
 
     def find(self, digest):
         """Return the first file with this SHA-256, None without one."""
-        at = HEADER_BYTES
-        while True:
-            at = self._buf.find(digest, at)
-            if at < 0:
-                return None
-            i, rest = divmod(at - HEADER_BYTES, FILE_BYTES)
-            if rest == FILE_BYTES - HASH_BYTES:
-                return self[i]
-            at += 1
+        for at in range(HEADER_BYTES, len(self._buf), FILE_BYTES):
+            if self._buf[at + _HASH_AT : at + FILE_BYTES] == digest:
+                return _file(self._buf, at)
+        return None
+
+    def named(self, kind: int, name: str):
+        """Return the file of this type and name, None without one."""
+        wanted = name.encode()
+        wanted += bytes(max(0, NAME_BYTES - len(wanted)))
+        for at in range(HEADER_BYTES, len(self._buf), FILE_BYTES):
+            if self._buf[at] == kind and self._buf[at + _NAME_AT : at + _HASH_AT] == wanted:
+                return _file(self._buf, at)
+        return None
 
 
 class Manifest:
@@ -141,6 +151,12 @@ def path(kind: int, name: str) -> str:
     return "" if kind == FIRMWARE else "%s/%s" % (TYPES[kind - 1], name)
 
 
+def type_of(folder: str) -> int:
+    """Return the type whose files lie in this folder of a slot, 0 for none."""
+    kind = TYPES.index(folder) + 1 if folder in TYPES else 0
+    return 0 if kind == FIRMWARE else kind
+
+
 def parse(buf) -> Manifest:
     """Return the `Manifest` in `buf`, the verified body of a signed document.
 
@@ -154,9 +170,9 @@ def parse(buf) -> Manifest:
     is_compiled = has_model = False
     for at in range(HEADER_BYTES, len(buf), FILE_BYTES):
         _check_file(buf, at)
-        _check_name(buf, at + 12)
+        _check_name(buf, at + _NAME_AT)
         # Zero padding sorts a name before every longer one that begins with it.
-        key = (buf[at], bytes(buf[at + 12 : at + 12 + NAME_BYTES]))
+        key = (buf[at], bytes(buf[at + _NAME_AT : at + _HASH_AT]))
         if before is not None and (key <= before or key[0] == before[0] == FIRMWARE):
             raise OnebyteError(errors.MANIFEST_ORDER)
         before = key
@@ -240,8 +256,8 @@ def _check_name(buf, at):
 
 
 def _file(buf, at) -> tuple:
-    name = _text(buf, at + 12, NAME_BYTES)
-    digest = bytes(buf[at + 36 : at + FILE_BYTES])
+    name = _text(buf, at + _NAME_AT, NAME_BYTES)
+    digest = bytes(buf[at + _HASH_AT : at + FILE_BYTES])
     return buf[at], buf[at + 1], u32(buf, at + 4), u32(buf, at + 8), name, digest
 
 

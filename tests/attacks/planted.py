@@ -68,7 +68,7 @@ def _name(_):
 
 
 def _unpacked_size(_):
-    def unpack_into(source, target, n_bytes, room=None):
+    def unpack_into(source, target, n_bytes, buffer, room=None):
         import deflate
 
         stream = deflate.DeflateIO(source, deflate.RAW, 12)

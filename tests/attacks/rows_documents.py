@@ -110,7 +110,7 @@ def bad_encodings(lab):
         (n_bytes,) = struct.unpack("<I", content[at : at + 4])
         key, signature = content[at + 4 : at + 36], content[at + 36 : at + 100]
         message = content[at + 100 : at + 100 + n_bytes]
-        is_valid = lab.signer.verify(key, signature, message)
+        is_valid = lab.signer.verify(key, signature, (message,))
         lab.judge.note(row, "edge at %d" % at, is_valid)
         at += 100 + n_bytes
 

@@ -65,6 +65,27 @@ def test_every_type_has_its_folder_and_no_name_leaves_it():
         assert manifest.parse(manifest_pack.pack(good)).files[0][4] == name
 
 
+def test_a_file_is_found_by_type_and_name_and_by_its_hash():
+    names = (1, "a.py"), (1, "a.pyc"), (1, "b" * 24), (2, "c.py")
+    files = [file_entry(kind, name, name.encode()) for kind, name in names]
+    files.append(file_entry(3, "a.py", b"a.py"))  # as the first
+    values = fields(files=files, mpy_abi=0, arch=0, golden_hash=bytes(32))
+    found = manifest.parse(memoryview(manifest_pack.pack(values))).files
+    for i in range(len(found)):
+        assert found.named(found[i][0], found[i][4]) == found[i]
+        assert found.find(found[i][5]) == found[i % 4]
+    for name in ("a", "a.pycc", "b" * 23, "b" * 25, "c.py", ""):
+        assert found.named(1, name) is None, name
+    assert found.named(0, "a.py") is None and found.named(2, "a.py") is None
+    assert found.find(bytes(32)) is None and found.find(found[0][5][:31]) is None
+
+
+def test_every_folder_has_its_type_and_firmware_has_none():
+    for kind in range(1, manifest.LAST_TYPE + 1):
+        assert manifest.type_of(manifest.TYPES[kind - 1]) == (0 if kind == 10 else kind)
+    assert manifest.type_of("") == manifest.type_of("manifest") == manifest.type_of("app/x") == 0
+
+
 def test_a_value_that_does_not_fit_is_refused_by_name():
     for name, values in (
         ("root_epoch", (0, -1, 1 << 32)),

@@ -181,15 +181,15 @@ def test_verdict_is_remembered_for_one_key_signature_and_message():
 
     def verify(*what):
         asked.append(what)
-        return what == (b"key", b"good", b"message")
+        return what == (b"key", b"good", (b"mess", b"age"))
 
     remembered = desk.Remembered(verify)
     for _ in range(2):
-        assert remembered(b"key", b"good", memoryview(b"message"))
+        assert remembered(b"key", b"good", (b"mess", memoryview(b"age")))
         for what in (
-            (b"kex", b"good", b"message"),
-            (b"key", b"goox", b"message"),
-            (b"key", b"good", b"messagx"),
+            (b"kex", b"good", (b"message",)),
+            (b"key", b"goox", (b"message",)),
+            (b"key", b"good", (b"mess", b"agx")),
         ):
             assert not remembered(*what)
     assert len(asked) == 4

@@ -2,34 +2,14 @@
 
 import gc
 
+from formats import objects
 from formats.slot_state import SLOT_A
 from ota import loader, updater
 from ota.downloads import entries, is_folder
+from ota.mqtt_source import MqttSource
 
-LIMIT_BYTES = 24576  # at most what a node has to spare, see docs/DESIGN.md
 _STEP_BYTES = 1024
 _MOST_STEPS = 5000
-
-
-class Source:
-    """Answers with chunks of 1024 bytes.
-
-    Args:
-        read: function(object id, offset, number of bytes) -> bytes.
-    """
-
-    def __init__(self, read):
-        self._read = read
-        self._request = None
-
-    def begin(self, object_id, offset, n_bytes):
-        self._request = object_id, offset, min(n_bytes, 1024)
-
-    def step(self, now_ms):
-        return self._read(*self._request)
-
-    def close(self):
-        self._request = None
 
 
 class Platform:
@@ -44,7 +24,7 @@ class Bench:
 
     Args:
         store, product, verify: as for `loader.boot`.
-        read: as for `Source`.
+        read: function(object id, offset, number of bytes) -> bytes.
         want: the message.
     """
 
@@ -52,7 +32,8 @@ class Bench:
         self._store = store
         self._verify = verify
         self._boot = loader.boot(store, product, verify, lambda: None)
-        self._source = Source(read)
+        self._read = read
+        self._source = MqttSource("home", 20000)
         self._want = want
 
     def least(self, limit_bytes):
@@ -83,6 +64,7 @@ class Bench:
     def _run(self, update):
         update.on_want(self._want)
         for now_ms in range(0, 10 * _MOST_STEPS, 10):
+            self._carry()
             update.step(now_ms)
             if update.action:
                 return True
@@ -90,6 +72,19 @@ class Bench:
                 return False
             assert not update.error, update.error
         raise AssertionError("it does not end")
+
+    def _carry(self):
+        """Be the uplink, and a broker where every chunk lies retained."""
+        packet = self._source.next_packet()
+        if packet is None:
+            return
+        is_subscribe, topic = packet
+        self._source.sending(is_subscribe, topic)
+        self._source.settled(False)
+        if is_subscribe:
+            _, object_id, chunk = objects.parse_topic(topic.decode())
+            offset = chunk * objects.CHUNK_BYTES
+            self._source.take(topic, self._read(object_id, offset, objects.CHUNK_BYTES))
 
     def _forget(self):
         """Nothing was ever installed."""
@@ -122,8 +117,15 @@ def fill_heap(free_bytes):
     return ballast
 
 
-def on_board(want):
-    """Try it on a board whose filesystem has its identity, and the objects in the folder o."""
+def on_board(want, places, most_bytes):
+    """Print `Bench.least` of a board whose files are its identity, and `objects`.
+
+    Args:
+        want: as for `Bench`.
+        places: where in that file which object begins. It stays open: a node's broker takes none
+            of its heap either.
+        most_bytes: as for `Bench.least`.
+    """
     from chip import Files
 
     from ota import product, store, verifier
@@ -131,11 +133,12 @@ def on_board(want):
     folders = store.Store(Files(), "/")
     verify = verifier.make(lambda: None)
 
-    def read(object_id, offset, n_bytes):
-        with open("/o/" + object_id, "rb") as file:
-            file.seek(offset)
-            return file.read(n_bytes)
+    with open("/objects", "rb") as file:
 
-    bench = Bench(folders, product.load(folders), verify, read, want)
-    print("few", bench.install(LIMIT_BYTES // 2))
-    print("enough", bench.install(LIMIT_BYTES))
+        def read(object_id, offset, n_bytes):
+            begin, end = places[object_id]
+            file.seek(begin + offset)
+            return file.read(min(n_bytes, end - begin - offset))
+
+        bench = Bench(folders, product.load(folders), verify, read, want)
+        print(bench.least(most_bytes))

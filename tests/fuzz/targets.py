@@ -318,7 +318,8 @@ def run_deflate(data):
     from ota import unpack
 
     target = io.BytesIO()
-    for _ in unpack.unpack_into(io.BytesIO(data), target, UNPACKED_BYTES):
+    buffer = memoryview(bytearray(1024))
+    for _ in unpack.unpack_into(io.BytesIO(data), target, UNPACKED_BYTES, buffer):
         pass
     if len(target.getvalue()) != UNPACKED_BYTES:
         raise Mismatch
@@ -448,7 +449,7 @@ def _replies():
     ]
 
 
-def _unbounded(source, target, n_bytes, room=None):
+def _unbounded(source, target, n_bytes, buffer, room=None):
     import deflate
 
     target.write(deflate.DeflateIO(source, deflate.RAW, 12).read())

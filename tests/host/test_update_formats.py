@@ -128,9 +128,9 @@ class Person:
         return self.public, self._private.sign(signed.message(kind, body))
 
 
-def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
+def verify(public_key: bytes, signature: bytes, message: tuple[bytes, ...]) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, b"".join(message))
     except InvalidSignature:
         return False
     return True

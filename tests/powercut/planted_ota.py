@@ -109,8 +109,8 @@ BUGS = (
     Bug(
         "the signature is not looked at",
         "ota/trust.py",
-        "            if not verify(entry[0], signature, signed.message(",
-        "            if False and not verify(entry[0], signature, signed.message(",
+        "            if not verify(entry[0], signature, document.message()",
+        "            if False and not verify(entry[0], signature, document.message()",
         "refused",
     ),
     Bug(

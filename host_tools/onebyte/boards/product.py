@@ -19,7 +19,7 @@ _RANGES = {
 _MAX_JSON_BYTES = 512
 _MAX_ROOT_BYTES = 4096
 
-Verify = Callable[[bytes, bytes, bytes], bool]
+Verify = Callable[[bytes, bytes, tuple[bytes, ...]], bool]
 
 
 def check_product(files: Mapping[str, bytes], verify: Verify) -> None:

@@ -63,12 +63,12 @@ def generate() -> PrivateKey:
     return _wrap(ed25519.Ed25519PrivateKey.generate())
 
 
-def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    """Return whether an Ed25519 signature is valid; what `ota.trust` asks for."""
+def verify(public_key: bytes, signature: bytes, message: tuple[bytes, ...]) -> bool:
+    """Return whether an Ed25519 signature is valid; what `ota.trust` asks for, in parts."""
     from cryptography.exceptions import InvalidSignature
 
     try:
-        ed25519.Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+        ed25519.Ed25519PublicKey.from_public_bytes(public_key).verify(signature, b"".join(message))
     except (InvalidSignature, ValueError):
         return False
     return True

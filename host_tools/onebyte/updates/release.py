@@ -100,7 +100,7 @@ class Release:
             raise UserError(f"{self.folder} is not signed yet; onebyte sign does it")
         content = self._read(self.signed_path, "onebyte pack and onebyte sign make it")
         try:
-            body = signed.parse(content, signed.MANIFEST).body
+            body = bytes(signed.parse(content, signed.MANIFEST).body)
         except OnebyteError as error:
             raise UserError(
                 f"{self.signed_path} is no signed manifest: {error}; sign the release again"

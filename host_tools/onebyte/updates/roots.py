@@ -171,7 +171,7 @@ def read_draft(chain: Chain) -> Draft | None:
         return None
     try:
         document = signed.parse(path.read_bytes(), signed.ROOT)
-        draft = Draft(document.body, dict(document.signatures), chain.newest)
+        draft = Draft(bytes(document.body), dict(document.signatures), chain.newest)
         known = draft.public_keys()
         signers = trust.valid_signers(document, list(known.values()), keys.verify)
         if len(signers) != len(document.signatures):

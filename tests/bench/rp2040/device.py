@@ -269,7 +269,7 @@ def measure_updates():
     verify = verifier.make(empty)
     root = folders.read_root(made.root, verify)
     document = signed.parse(folders.read("s/a/manifest", signed.MAX_BYTES), signed.MANIFEST)
-    text = signed.message(document.kind, document.body)
+    text = document.message()
     key, signature = root.release_keys[0][0], document.signatures[0][1]
     found = []
     cycles = many_cycles_of(lambda: found.append(verify(key, signature, text)))

@@ -98,7 +98,8 @@ def command(folder: Path, **options: Any) -> None:
     """Record labelled data into FOLDER for `onebyte train`.
 
     The board reads its configured sensor and streams every sample with a number and a time; what
-    is missing is reported where it is. Label by key press, by a schedule, or one label for all.
+    is missing is reported where it is. Label by key press, by a schedule, or one label for all. A
+    node on the board is stopped; RESET starts it again.
 
     \b
     Example: onebyte collect motion --schedule resting:10,walking:10 --rounds 3 --subject anna

@@ -60,10 +60,9 @@ Run = Callable[[str, object], tuple[int, str, str]]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No boards but the fake one, and waits that it does not need."""
     hide_boards(monkeypatch)
-    for name, seconds in {"_STOP_S": 0.2, "_ANSWER_S": 0.5, "_QUIET_S": 0.1}.items():
+    for name, seconds in {"_STOP_S": 2.0, "_ANSWER_S": 1.0, "_QUIET_S": 0.1}.items():
         monkeypatch.setattr(transport, name, seconds)
-    monkeypatch.setattr(diagnosis, "_SYNC_S", 0.2)
-    monkeypatch.setattr(link, "EXEC_S", 0.5)
+    monkeypatch.setattr(link, "EXEC_S", 1.0)
     monkeypatch.setattr(catch, "_PORT_S", 0.2)
     monkeypatch.setattr(catch, "_OTHER_S", 0.2)
 
@@ -131,13 +130,19 @@ def test_board_in_bootsel_mode_is_told(name: str, command: Run, tmp_path: Path) 
 
 
 @at_repl
-def test_boot_loader_of_an_esp32_is_told(name: str, command: Run) -> None:
+def test_boot_loader_of_an_esp32_is_told(
+    name: str, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_STOP_S", 0.2)
     with chatter(b"waiting for download\r\n") as line:
         got = command(name, line.path)
     assert_refused(got, "is in the wrong mode, its boot loader: press RESET without BOOT")
 
 
-def test_boot_loader_that_says_nothing_is_asked(command: Run) -> None:
+def test_boot_loader_that_says_nothing_is_asked(
+    command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_STOP_S", 0.1)
     with EspBoard("esp32s3") as board:
         got = command("deploy", board.path)
     assert_refused(got, "is in the wrong mode, its boot loader: press RESET without BOOT")

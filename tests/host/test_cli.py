@@ -1,5 +1,6 @@
 """The command line as a whole: help, examples, exit codes, one line for what the user can fix."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,9 @@ def test_broker_address_refuses(text):
 def test_topic_name_refuses(text):
     with pytest.raises(click.BadParameter):
         TopicName().convert(text, None, None)
+
+
+def test_end_by_the_system_is_told_from_success() -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli._terminate(signal.SIGTERM, None)
+    assert ended.value.code == 128 + 15

@@ -37,7 +37,11 @@ def no_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     hide_boards(monkeypatch)
 
 
-def test_image_is_written_and_its_md5_verified(path: Path, image: EspImage) -> None:
+def test_image_is_written_and_its_md5_verified(
+    path: Path, image: EspImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resets: list[str] = []
+    monkeypatch.setattr(esp32, "reset_chip", lambda esp, mode: resets.append(mode))
     with EspBoard("esp32s3") as board:
         code, out, err = onebyte("flash", path, "--port", board.path)
     assert (code, err) == (0, "")
@@ -46,6 +50,7 @@ def test_image_is_written_and_its_md5_verified(path: Path, image: EspImage) -> N
         "(flash of 4 MiB), restarted\n"
     )
     assert board.erased and 0x13 in board.commands  # 0x13 asks the chip for the flash's MD5
+    assert resets == ["hard-reset"], "it says that it was restarted"
 
 
 @pytest.mark.parametrize("transport", ["tcp", "pty"])

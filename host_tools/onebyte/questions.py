@@ -15,6 +15,7 @@ __all__ = ["ask"]
 
 _TLS_PORT = 8883
 _NO_BROKER = "none"
+_ON_A_PC = "replay"  # its default; nobody means it who plugs a board in
 _WIRELESS = ("pico_w", "esp32_s3")
 _SERIAL = ("pico",)
 _PPP = ("pico_ppp",)
@@ -29,12 +30,13 @@ def ask(facts: Facts, known: dict[str, Any], passphrase: Callable[[str], str]) -
         passphrase: Asks for the passphrase of a key's file.
 
     Raises:
-        UserError: a file is refused.
+        UserError: the passphrase of a file is wrong.
     """
     asked = _Asked(known)
     asked.value("tenant", "tenant, whose node it is")
     asked.value("device", "device, its name")
-    asked.value("sensor", "sensor")
+    choices = ", ".join(name for name in node_config.rules()["sensor"][2] if name != _ON_A_PC)
+    asked.value("sensor", f"sensor ({choices})", is_offered="sensor" in known)
     asked.value("sensor_rate_mhz", "its rate in thousandths of a Hz, as the model has it")
     if has_radio(facts):
         asked.value("wifi_ssid", "name of the Wi-Fi network")
@@ -55,20 +57,25 @@ def has_radio(facts: Facts) -> bool:
 
 def _ask_broker(asked: "_Asked", passphrase: Callable[[str], str]) -> Profile:
     asked.value("broker_host", "the broker's name or address")
-    ca = _ask_path("certificate of its authority, PEM or DER (empty: no TLS, or as it is)")
-    if ca is not None:
+    ca = _ask_ca(passphrase)
+    if ca.files:
         asked.known.setdefault("broker_port", _TLS_PORT)
     asked.value("broker_port", "its port")
     asked.value("broker_user", "user name there (empty: none)")
     if asked.values["broker_user"]:
         asked.secret("broker_password", "password there")
-    profile = Profile(asked.values)
-    return profile if ca is None else add_file(profile, "ca", ca, passphrase)
+    return Profile({**ca.values, **asked.values}, ca.files)
 
 
-def _ask_path(text: str) -> Path | None:
-    answer = click.prompt(text, default="", show_default=False)
-    return Path(answer).expanduser() if answer else None
+def _ask_ca(passphrase: Callable[[str], str]) -> Profile:
+    """Ask for a certificate, again until it is one; without an answer there is none."""
+    text = "certificate of its authority, PEM or DER (empty: no TLS, or as it is)"
+    while answer := click.prompt(text, default="", show_default=False):
+        try:
+            return add_file(Profile(), "ca", Path(answer).expanduser(), passphrase)
+        except UserError as error:
+            click.echo(f"  {error}")
+    return Profile()
 
 
 class _Asked:
@@ -78,10 +85,10 @@ class _Asked:
         self.known = dict(known)
         self.values: dict[str, Any] = {}
 
-    def value(self, key: str, text: str) -> None:
+    def value(self, key: str, text: str, is_offered: bool = True) -> None:
         """Ask for a value; the default is what the board has, or the key's own."""
         default = self.known.get(key, node_config.rules()[key][1])
-        shown = None if default == "required" else default
+        shown = default if is_offered and default != "required" else None
         self._ask(key, text, default=shown)
 
     def secret(self, key: str, text: str) -> None:

@@ -244,8 +244,8 @@ def test_secrets_are_nowhere_but_on_the_board(
 
 def test_questions_are_asked_and_passwords_not_echoed(board: ReplBoard) -> None:
     """At a real terminal, since that is what echoes."""
-    answers = ["Home", "home", "kitchen", "mpu6050", "50000"]
-    answers += ["broker.example", "", "70000", "1884", "node", BROKER_SECRET]
+    answers = ["Home", "home", "kitchen", "", "mpu6050", "50000"]  # a sensor has to be named
+    answers += ["broker.example", "/no/such.pem", "", "70000", "1884", "node", BROKER_SECRET]
     master, slave = pty.openpty()
     code = "import sys; from onebyte import cli; sys.exit(cli.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "provision", "--port", board.path]
@@ -271,6 +271,7 @@ def test_questions_are_asked_and_passwords_not_echoed(board: ReplBoard) -> None:
     assert n_answered == len(answers)
     text = screen.decode()
     assert BROKER_SECRET not in text and "a-z 0-9" in text and "1 to 65535" in text
+    assert "cannot read /no/such.pem" in text and "replay" not in text
     config = on_board(board)
     assert config["broker_password"] == BROKER_SECRET
     assert (config["tenant"], config["broker_port"]) == ("home", 1884)
@@ -278,6 +279,7 @@ def test_questions_are_asked_and_passwords_not_echoed(board: ReplBoard) -> None:
 
 def test_password_that_the_board_has_is_kept_and_not_shown() -> None:
     known = {"tenant": "home", "device": "kitchen", "broker_host": "b", "broker_user": "node"}
+    known["sensor"] = "lis3dh"
     known |= {"broker_password": BROKER_SECRET, "wifi_password": WIFI_SECRET}
     facts = Facts("micropython", (1, 26, 0), (6, 3), "", "esp32", "ESP32S3", "", "", None)
     asked: list[profile.Profile] = []
@@ -294,7 +296,7 @@ def test_password_that_the_board_has_is_kept_and_not_shown() -> None:
 
 def test_port_that_is_offered_is_that_of_tls_where_an_authority_is_named(tmp_path: Path) -> None:
     Ca().write(tmp_path / "ca.pem")
-    known = {"tenant": "home", "device": "kitchen", "broker_host": "b"}
+    known = {"tenant": "home", "device": "kitchen", "broker_host": "b", "sensor": "adc"}
     facts = Facts("micropython", (1, 26, 0), (6, 3), "", "rp2", "Pico", "", "pico_ppp", None)
     asked: list[profile.Profile] = []
 

@@ -55,6 +55,7 @@ def test_a_release_is_fetched_tried_and_confirmed():
     world.start()
     world.settle()
     assert len(world.source.requests) == n_requests and not world.updater.status()["refused"]
+    assert not world.updater.wants_link, "a node that sleeps would stay awake for it"
 
 
 def test_ten_releases_in_a_row():
@@ -187,6 +188,20 @@ def test_pieces_of_a_wrong_size_and_wrong_answers_are_survived():
         world.source.always = None
         world.now_ms += world.limits.forget_ms
         world.run_to(2)
+
+
+def test_a_want_that_comes_again_and_again_changes_nothing():
+    for fault, reason in ((scripted_source.DROP, errors.UPDATE_ATTEMPTS), (None, 0)):
+        world = _world()
+        world.source.always = fault
+        world.wants(Release(SIGNER, 2))
+        for _ in range(2000):
+            world.updater.on_want(world.want)
+            world.turn()
+            if _is_settled(world.updater.status()) or world.restarts:
+                break
+        assert world.updater.status()["refused"] == reason, errors.name(reason)
+        assert world.source.again == 0 and (reason or world.restarts == 1)
 
 
 def test_a_day_goes_on_in_deep_sleep():

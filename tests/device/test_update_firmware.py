@@ -139,6 +139,40 @@ def test_a_wrong_image_is_fetched_again_and_never_started():
     assert world.runs(OLD)
 
 
+def test_an_image_that_rots_before_its_first_start_is_never_tried():
+    world = EspWorld(Release(SIGNER, 1))
+    world.wants(FirmwareRelease(2, NEW))
+    while world.updater.status()["phase"] != slots.ARMED:
+        world.updater.step(world.now_ms)
+        world.now_ms += 10
+    world.chip.flash["ota_1"][5000] ^= 1
+    world.want = b""
+    world.start()
+    status = world.updater.status()
+    assert (status["bad_seq"], status["reason"]) == (2, errors.SLOT_DAMAGED)
+    assert world.runs(OLD) and world.boot.node.running == SLOT_A
+
+
+def test_a_confirmed_app_runs_on_whatever_firmware_came_by_wire():
+    world = EspWorld(Release(SIGNER, 1))
+    world.wants(FirmwareRelease(2, NEW))
+    world.run(lambda s: s["installed_seq"] == 2)
+    world.settle()
+    world.chip.flash[world.chip.running][: len(OLD)] = OLD
+    world.start()
+    assert world.boot.node.running == SLOT_B and world.runs(OLD)
+
+
+def test_a_node_without_a_slot_takes_updates():
+    world = EspWorld(Release(SIGNER, 1))
+    world.store.files.remove("s/a/manifest")
+    world.start()
+    assert world.boot.node.phase == slots.RECOVERY
+    world.wants(FirmwareRelease(2, NEW))
+    world.run(lambda s: s["installed_seq"] == 2)
+    assert world.runs(NEW)
+
+
 def test_a_chip_without_two_partitions_refuses_it():
     world = World(Release(SIGNER, 1))
     world.wants(FirmwareRelease(2, NEW))

@@ -6,10 +6,11 @@ import slot_files
 from check import Random
 from ota_releases import Release
 from update_want import want_of
-from update_world import SIGNER, World
+from update_world import SIGNER, World, healthy, limits
 
-from formats import errors, objects, signed
+from formats import errors, manifest, objects, signed
 from formats.slot_state import SLOT_A, SLOT_B
+from ota.health import HEALTHY, PENDING, Health
 
 
 def _is_settled(status):
@@ -99,6 +100,18 @@ def test_every_fault_of_a_trial_has_its_reason():
         status = world.run(lambda s: s["bad_seq"])
         assert (status["bad_seq"], status["reason"]) == (2, reason), errors.name(reason)
         assert status["installed_seq"] == 1 and world.updater.slot_path == "s/a"
+
+
+def test_heap_that_is_low_at_three_looks_in_a_row_fails():
+    facts = healthy()
+    content = Release(SIGNER, 2, heap_floor_bytes=20000).content
+    found = manifest.parse(signed.parse(content, signed.MANIFEST).body)
+    judge = Health(found, limits(), 0).judge
+    seen = []
+    for free in (19999, 19999, 20000, 19999, 19999, 19999):
+        facts.heap_free = free
+        seen.append(judge(facts))
+    assert seen == [PENDING, PENDING, HEALTHY, PENDING, PENDING, errors.TRIAL_HEAP]
 
 
 def test_an_acknowledgement_of_another_trial_confirms_nothing():

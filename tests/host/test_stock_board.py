@@ -17,7 +17,7 @@ from signed_boards import MODEL, Vendor
 
 from formats import slot_state
 from formats.slot_state import SLOT_A
-from onebyte.boards import install
+from onebyte.boards import install, transport
 from onebyte.boards.link import open_board
 from onebyte.crossbuild import natmods
 from onebyte.updates import keys
@@ -56,6 +56,7 @@ def stock(vendor: Vendor) -> Iterator[ReplBoard]:
     here = dataclasses.replace(install.TARGETS["esp32_s3"], arch="x64")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(install.TARGETS, "esp32_s3", here)
+        patch.setattr(transport, "_STOP_S", 1.5)  # a Ctrl-C during a reset is lost
         with ReplBoard(n_blocks=N_BLOCKS, chip="esp32") as board:
             options = ("--file", vendor.folder / "node.toml", "--port", board.path)
             options += ("--product", vendor.folder / "pump.toml")

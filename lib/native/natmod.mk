@@ -31,4 +31,3 @@ $(SRC_O): $(HEADERS)
 
 $(BUILD)/$(MOD).mpy: $(BUILD)/$(MOD).native.mpy
 	$(Q)cp $< $@
-	$(Q)$(RM) -rf .mpy_ld_cache

@@ -6,6 +6,9 @@ instead of another's, without any error. Section names that hold their file keep
 
 It also writes the path of the result into the file, as the name of its source. Without the folder
 the same sources give the same bytes wherever they are built.
+
+Most of its time goes into libgcc's symbols. It keeps them by that library's SHA-256, but beside
+the sources; here they lie in our cache, where the next build finds them.
 """
 
 import importlib
@@ -13,12 +16,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from onebyte.download import cache_dir
+
 
 def main() -> None:
     """Repair the linker's module and run it."""
     folder = sys.argv.pop(1)
     sys.path.insert(0, folder)
     linker: Any = importlib.import_module("mpy_ld")
+    library: Any = importlib.import_module("ar_util")
     original = linker.Section.from_elfsec
 
     def from_elfsec(elf_section: Any, file_name: Any) -> Any:
@@ -32,6 +38,10 @@ def main() -> None:
     def write_name(output: Any, name: str) -> None:
         write_qstr(output, Path(name).name)
 
+    symbols = library.CachedArFile.load_symbols.__wrapped__
+    cache = library.PickleCache(str(cache_dir() / "linker"), "ar_")
+    keep = library.cached(library.CachedArFile._cache_key, cache)
+    library.CachedArFile.load_symbols = keep(symbols)
     linker.Section.from_elfsec = staticmethod(from_elfsec)
     linker.MPYOutput.write_qstr = write_name
     linker.main()

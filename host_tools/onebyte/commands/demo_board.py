@@ -8,7 +8,7 @@ _FIRMWARE = Path("dist/firmware/pico_ppp.uf2")
 _FIRST_MODEL = Path("models/exercise/model.obm")
 
 
-@click.command(short_help="Empty chip to decisions")
+@click.command(short_help="empty chip to decisions")
 @click.option(
     "--firmware",
     type=click.Path(path_type=Path),

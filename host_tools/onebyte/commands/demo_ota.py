@@ -8,7 +8,7 @@ import click
 from onebyte.arguments import demo_model_option
 
 
-@click.command(short_help="Updates over the air")
+@click.command(short_help="updates over the air")
 @demo_model_option
 @click.option(
     "--speed",

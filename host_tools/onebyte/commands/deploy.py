@@ -18,7 +18,7 @@ _path = click.Path(path_type=Path)
 _FILES = ("model", "custom", "app", "app_folder", "native", "folder")
 
 
-@click.command(short_help="App and model onto it")
+@click.command(short_help="app and model onto it")
 @click.argument("release", required=False, type=_path)
 @port_option
 @click.option("--key", "key_path", type=_path, help="Release key that signs what is deployed.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "cyan"}
 
 
-@click.command(short_help="What is wrong with it")
+@click.command(short_help="what is wrong with it")
 @port_option
 @broker_options
 @click.option("--tenant", type=TopicName(), help="Whose the node is; with --broker.")

@@ -10,7 +10,7 @@ from onebyte.passphrases import Passphrases, passphrase_option
 _force = click.option("--force", is_flag=True, help="Overwrite files that are there.")
 
 
-@click.group(short_help="Keys for updates")
+@click.group(short_help="keys for updates")
 def command() -> None:
     """Make the keys that updates rest on.
 

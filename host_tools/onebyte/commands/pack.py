@@ -10,7 +10,7 @@ from onebyte.errors import UserError
 _file = click.Path(path_type=Path)
 
 
-@click.command(short_help="Pack a release")
+@click.command(short_help="files to a release")
 @click.argument("out", type=_file)
 @click.option("--release", "toml", type=_file, help="release.toml with what does not change.")
 @click.option("--model", type=_file, help="Model file, checked as a node does.")

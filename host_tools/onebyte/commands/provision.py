@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(short_help="Who and where it is")
+@click.command(short_help="who and where it is")
 @port_option
 @click.option("--file", "toml", type=_FILE, help="Take the values from this TOML file.")
 @click.option("--csv", "table", type=_FILE, help="Many boards: a row for each.")

@@ -17,7 +17,7 @@ _file = click.Path(path_type=Path)
 _NOT_FOLLOWED = "trials wait for `onebyte publish --follow`, or are reverted"
 
 
-@click.command(short_help="Release to nodes")
+@click.command(short_help="a release to nodes")
 @click.argument("release", type=_file)
 @click.option("--roots", required=True, type=_file, help="Folder with root.1, root.2, ...")
 @broker_options

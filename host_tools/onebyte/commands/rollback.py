@@ -9,7 +9,7 @@ from onebyte.passphrases import Passphrases, passphrase_option
 _file = click.Path(path_type=Path)
 
 
-@click.command(short_help="Old content, new seq")
+@click.command(short_help="old content, new seq")
 @click.argument("old", type=_file)
 @click.argument("out", type=_file)
 @click.option("--current", required=True, type=_file, help="The release that the nodes run now.")

@@ -10,7 +10,7 @@ from onebyte.passphrases import Passphrases, passphrase_option
 _file = click.Path(path_type=Path)
 
 
-@click.command(short_help="Change trusted keys")
+@click.command(short_help="change trusted keys")
 @click.argument("folder", type=_file)
 @click.option("--add-root", multiple=True, type=_file, help="Public root key to add.")
 @click.option(

@@ -9,7 +9,7 @@ from onebyte.arguments import port_option
 from onebyte.errors import UserError
 
 
-@click.command(short_help="A script on it")
+@click.command(short_help="a script on it")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @port_option
 @click.option(

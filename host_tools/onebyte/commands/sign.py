@@ -8,7 +8,7 @@ from onebyte.errors import UserError
 from onebyte.passphrases import Passphrases, passphrase_option
 
 
-@click.command(short_help="Sign a release")
+@click.command(short_help="a release for devices")
 @click.argument("release", type=click.Path(path_type=Path))
 @click.option(
     "--key",

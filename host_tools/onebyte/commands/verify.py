@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Check a release")
+@click.command(short_help="whether devices take it")
 @click.argument("release", type=click.Path(path_type=Path))
 @click.option(
     "--roots",

@@ -12,11 +12,29 @@ the sources; here they lie in our cache, where the next build finds them.
 """
 
 import importlib
+import pickle
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from onebyte.download import cache_dir
+
+
+class _Cache:
+    """Results by their key, each in a file that is whole or not there: several links may run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, key: str) -> Any:
+        return pickle.loads((self._folder / key).read_bytes())
+
+    def store(self, key: str, data: Any) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+            pickle.dump(data, file)
+        Path(file.name).replace(self._folder / key)
 
 
 def main() -> None:
@@ -39,8 +57,7 @@ def main() -> None:
         write_qstr(output, Path(name).name)
 
     symbols = library.CachedArFile.load_symbols.__wrapped__
-    cache = library.PickleCache(str(cache_dir() / "linker"), "ar_")
-    keep = library.cached(library.CachedArFile._cache_key, cache)
+    keep = library.cached(library.CachedArFile._cache_key, _Cache(cache_dir() / "linker"))
     library.CachedArFile.load_symbols = keep(symbols)
     linker.Section.from_elfsec = staticmethod(from_elfsec)
     linker.MPYOutput.write_qstr = write_name

@@ -97,7 +97,7 @@ class Life:
         self.oracle.may_swap = swaps
         wanted = self.cutter.wanted
         if wanted is None or wanted.release is not release:
-            wanted = self.cutter.wanted = Wanted(release, epoch)
+            wanted = self.cutter.wanted = Wanted(release, epoch, swaps)
         wanted.fetch_from(self.node.source)
         action = self.node.take(release, epoch, n_pieces)
         expected = "" if n_pieces >= 0 else updater.SWAP if swaps else updater.RESTART

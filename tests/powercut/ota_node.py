@@ -6,7 +6,7 @@ What is tested is reached by the module's name at every call, so that a planted 
 from ota_oracle import INSTALLED_SEQ, PENDING, held_by, read_state
 from ota_releases import CLASS, VENDOR, Release, StandIn, root_file
 
-from formats import objects, update_messages
+from formats import errors, objects, update_messages
 from ota import health, job, loader, pace, product, store, trial, unpack, updater
 
 RESCUE_SEQ = 900
@@ -84,11 +84,13 @@ class Wanted:
     Attributes:
         release: The `Release`.
         epoch: Newest epoch of the root documents.
+        swaps: Whether it is tried without a restart.
     """
 
-    def __init__(self, release, epoch):
+    def __init__(self, release, epoch, swaps=False):
         self.release = release
         self.epoch = epoch
+        self.swaps = swaps
         self._sources = []  # one for each start and each loss of the link, and its bytes before
 
     def fetch_from(self, source):
@@ -239,6 +241,8 @@ def rescue(lab, geometry, flash, wanted):
         node = Node(lab, lab.boot(geometry.mount(flash)))
         if node.updater.is_trial and not node.confirm():
             return "a trial without an end"
+        if wanted and release is wanted.release and wanted.swaps and _is_spent(node, release):
+            continue
         action = node.take(release, epoch)
         if wanted and release is wanted.release:
             excess = wanted.excess_bytes(node.source.n_bytes)
@@ -254,6 +258,12 @@ def rescue(lab, geometry, flash, wanted):
         if reason:
             return "%s %s" % (reason, node.updater.error)
     return ""
+
+
+def _is_spent(node, release):
+    """Return whether a release may be given up: a swap is a try, and so were the starts since."""
+    said = node.updater.status()
+    return (said["bad_seq"], said["reason"]) == (release.seq, errors.TRIAL_SPENT)
 
 
 def _has_installed(lab, geometry, flash, release):

@@ -101,9 +101,8 @@ class Wanted:
     def _waited_ms(self) -> int:
         """Return for how long it was settled before this start, if that is a wake."""
         uptime_s = self.uptime_s()
-        if (
-            uptime_s < self._tried.since_s
-        ):  # the power was gone meanwhile, and nobody knows how long
+        if uptime_s < self._tried.since_s:
+            # The power was gone meanwhile, and nobody knows how long.
             self._tried.since_s = uptime_s
             try:
                 self._downloads.write_tried(self._tried)

@@ -33,11 +33,11 @@ def report(**changes: object) -> bytes:
 
 
 def take(one: Rollout, payload: bytes, device: str = "watch", is_retained: bool = False):
-    return one.take(topics.pack("farm", device, topics.REPORT), payload, is_retained)
+    return one.take(topics.pack("mill", device, topics.REPORT), payload, is_retained)
 
 
 def one_node() -> Rollout:
-    return Rollout(SEQ, [("farm", "watch")])
+    return Rollout(SEQ, [("mill", "watch")])
 
 
 def test_a_node_goes_from_fetching_to_confirmed() -> None:
@@ -73,12 +73,12 @@ def test_a_trial_is_acknowledged_with_the_record_that_it_names() -> None:
     one = one_node()
     answer = take(one, report(**TRIAL))
     topic, payload = answer.ack
-    assert topic == "ob/farm/watch/ack" and update_messages.parse_ack(payload) == (SEQ, 11)
+    assert topic == "ob/mill/watch/ack" and update_messages.parse_ack(payload) == (SEQ, 11)
     # Each time that it says so, for an acknowledgement may get lost; with the newest record.
     for record in (11, 13):
         payload = take(one, report(**{**TRIAL, "record": record})).ack[1]
         assert update_messages.parse_ack(payload) == (SEQ, record)
-    assert one.courses["farm", "watch"].n_acks == 3
+    assert one.courses["mill", "watch"].n_acks == 3
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_node_that_is_ahead_says_why_it_refuses() -> None:
     course = take(one, report(**ahead, **refusal)).course
     assert (course.outcome, course.reason) == (rollout.REFUSED, errors.UPDATE_SEQ)
     # Whoever only follows cannot know whether it has been asked yet.
-    one = Rollout(SEQ, [("farm", "watch")], [("farm", "watch")])
+    one = Rollout(SEQ, [("mill", "watch")], [("mill", "watch")])
     assert take(one, report(**ahead), is_retained=True).course.outcome == rollout.SUPERSEDED
 
 
@@ -154,7 +154,7 @@ def test_an_old_refusal_does_not_end_a_new_offer() -> None:
     refusal = report(refused_seq=SEQ, refused=errors.UPDATE_SIZE)
     assert take(one, refusal, is_retained=True).course.outcome == rollout.WAITING
     assert take(one, refusal).course.outcome == rollout.REFUSED
-    one = Rollout(SEQ, [("farm", "watch")], [("farm", "watch")])
+    one = Rollout(SEQ, [("mill", "watch")], [("mill", "watch")])
     assert take(one, refusal, is_retained=True).course.outcome == rollout.REFUSED, "the same offer"
     one = one_node()
     take(one, report(bad_seq=SEQ, reason=errors.TRIAL_SPENT), is_retained=True)
@@ -165,7 +165,7 @@ def test_only_its_nodes_and_messages_count() -> None:
     one = one_node()
     confirmed = report(installed_seq=SEQ)
     assert take(one, confirmed, "other").course is None
-    for topic in ("ob/farm/watch/s", "ob/other/watch/u", "ob/farm/watch", "x", "ob/farm/watch/u/"):
+    for topic in ("ob/mill/watch/s", "ob/other/watch/u", "ob/mill/watch", "x", "ob/mill/watch/u/"):
         assert one.take(topic, confirmed).course is None
     for payload in (b"", b"{}", b"\xff", confirmed[:-1], confirmed.replace(b'"v":1', b'"v":2')):
         assert take(one, payload).course is None
@@ -181,7 +181,7 @@ def test_the_same_is_not_told_twice() -> None:
 
 
 def test_each_node_has_its_own_end() -> None:
-    one = Rollout(SEQ, [("farm", name) for name in ("a", "b", "c")])
+    one = Rollout(SEQ, [("mill", name) for name in ("a", "b", "c")])
     take(one, report(installed_seq=SEQ), "a")
     take(one, report(bad_seq=SEQ, reason=errors.TRIAL_SPENT), "b")
     assert not one.is_over
@@ -192,4 +192,4 @@ def test_each_node_has_its_own_end() -> None:
         "superseded": 0,
         "waiting": 1,
     }
-    assert one.courses["farm", "c"].text() == "has not said anything about updates yet"
+    assert one.courses["mill", "c"].text() == "has not said anything about updates yet"

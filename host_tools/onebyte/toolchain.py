@@ -181,9 +181,10 @@ def build_natmod(
 def build_unix_port(source: Path) -> Path:
     """Return our own unix port with every lib/native module built in, built at first use.
 
-    It starts about ten times faster than the packaged one and proves that the native modules work
-    as user C modules. The cache keeps the program under a hash of our sources and the version of
-    MicroPython, so that a changed kernel means a new build.
+    It starts about ten times faster than the packaged one, proves that the native modules work
+    as user C modules, and takes Ctrl-C as a chip does: boards/unix is its variant. The cache keeps
+    the program under a hash of our sources and the version of MicroPython, so that a changed
+    kernel means a new build.
 
     Raises:
         UserError: a missing tool or a failed build, with its first error.
@@ -200,6 +201,7 @@ def build_unix_port(source: Path) -> Path:
         (library / "README.md").touch()
         settings = {
             "BUILD": str(folder / "build"),
+            "VARIANT_DIR": str(ROOT / "boards" / "unix"),
             "USER_C_MODULES": str(ROOT / "lib" / "native"),
             "MPY_LIB_DIR": str(library),
             "FROZEN_MANIFEST": "",
@@ -228,18 +230,19 @@ def cached_source() -> Path:
 
 
 def _unix_port_path(source: Path) -> Path:
-    key = _hash_of_sources(source, ROOT / "lib" / "native")
+    key = _hash_of_sources(source, (ROOT / "lib" / "native", ROOT / "boards" / "unix"))
     return download.cache_dir() / "unix-port" / key / "micropython"
 
 
-def _hash_of_sources(source: Path, native: Path) -> str:
+def _hash_of_sources(source: Path, folders: Sequence[Path]) -> str:
     # MicroPython's version stands in this header, and so do its defaults.
     digest = hashlib.sha256((source / "py" / "mpconfig.h").read_bytes())
     suffixes = {".c", ".h", ".mk"}
-    for path in sorted(native.rglob("*")):
-        if path.suffix in suffixes and path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(native)} {len(content)}\n".encode() + content)
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
 
 

@@ -229,5 +229,12 @@ def test_unix_port_is_looked_up_by_the_content_of_its_sources(
     built.parent.mkdir(parents=True)
     built.touch()
     assert toolchain.find_unix_port() == built
-    (project / "lib" / "native" / "tiny" / "tiny.c").write_text("int y;\n")
-    assert toolchain.find_unix_port() is None
+    for changed in ("lib/native/tiny/tiny.c", "boards/unix/mpconfigvariant.h"):
+        path = project / changed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("int y;\n")
+        assert toolchain.find_unix_port() is None
+        built = toolchain._unix_port_path(source)
+        built.parent.mkdir(parents=True)
+        built.touch()
+        assert toolchain.find_unix_port() == built

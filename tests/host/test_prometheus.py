@@ -217,13 +217,16 @@ def test_a_monitor_that_does_not_answer_is_a_503(monkeypatch: pytest.MonkeyPatch
         assert get(endpoint.port, "/metrics")[0] == 503
 
 
-def test_a_client_that_says_nothing_does_not_keep_the_endpoint_from_ending() -> None:
+def test_a_client_that_says_nothing_does_not_keep_the_endpoint_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prometheus._Handler, "timeout", 60.0)
     with socket.socket() as silent:
         with Endpoint("127.0.0.1", 0) as endpoint:
             silent.connect(("127.0.0.1", endpoint.port))
             time.sleep(0.2)
             started_s = time.monotonic()
-        assert time.monotonic() - started_s < 3
+        assert time.monotonic() - started_s < 30
 
 
 def test_busy_port_is_one_line_and_code_2() -> None:

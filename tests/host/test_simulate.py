@@ -112,7 +112,7 @@ def test_simulate_on_somebodys_broker_leaves_nothing_there(tmp_path: Path) -> No
         parts, _ = simulate.run(plan, simulate.make_scripts(plan), address, tmp_path)
         assert [p.lost + p.wrong for p in parts] == [0, 0]
         with Link(BrokerSettings(*address), ["ob/#"]) as link:
-            assert list(link.messages(0.5)) == []
+            assert list(link.retained()) == []
 
 
 def test_nodes_play_different_pieces() -> None:

@@ -19,6 +19,8 @@ from onebyte.errors import UserError
 _ANSWER_S = 10.0
 _KEEPALIVE_S = 30
 _GOODBYE_S = 5.0
+_QUIET_S = 0.3
+_NOBODYS = "ob/-"  # no topic of ours is called that: leaving it only makes the broker answer
 _ONLINE, _OFFLINE = b"online", b"offline"
 
 
@@ -80,10 +82,12 @@ class Link:
         self._presence = presence
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._answered = threading.Event()
+        self._left = threading.Event()
         self._refusal: str | None = None
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_unsubscribe = self._on_unsubscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(1, 30)
@@ -157,6 +161,43 @@ class Link:
                 return
             deadline = 0.0
 
+    def settle(self) -> Iterator[Message]:
+        """Yield what arrives until the broker has nothing more; for senders that have ended.
+
+        Nothing for a moment may mean that the broker, or this machine, is slow. So it is asked
+        something then, and what it had for us comes before its answer.
+
+        Raises:
+            UserError: it does not answer.
+        """
+        while found := list(self.messages(_QUIET_S)) or self._before_an_answer():
+            yield from found
+
+    def retained(self) -> Iterator[Message]:
+        """Yield what is retained, all of it, as `settle` does; what is live meanwhile is left out.
+
+        Raises:
+            UserError: the broker does not answer.
+        """
+        is_over = False
+        while not is_over:
+            quiet_at = time.monotonic() + _QUIET_S
+            while (left_s := quiet_at - time.monotonic()) > 0:
+                for message in self.messages(left_s):
+                    if message.retained:
+                        quiet_at = time.monotonic() + _QUIET_S
+                        yield message
+            last = [message for message in self._before_an_answer() if message.retained]
+            is_over = not last
+            yield from last
+
+    def _before_an_answer(self) -> list[Message]:
+        self._left.clear()
+        self._client.unsubscribe(_NOBODYS)
+        if not self._left.wait(_ANSWER_S):
+            raise UserError(f"{self.settings.address}: connected, but no answer")
+        return list(self.messages(0.0))
+
     def __enter__(self) -> "Link":
         self.open()
         return self
@@ -176,13 +217,11 @@ class Link:
             self._refusal = f"the broker refuses us: {code}"
             self._answered.set()
             return
-        self.n_connects += 1
-        if self._presence is not None:
-            client.publish(self._presence, _ONLINE, qos=1, retain=True)
         if self._topics:
             client.subscribe([(topic, 1) for topic in self._topics])
         else:
-            self._answered.set()
+            self._say_online(client)
+        self.n_connects += 1
 
     def _on_subscribe(self, client: mqtt.Client, data: Any, mid: int, codes: Any, _: Any) -> None:
         refused = [
@@ -190,7 +229,18 @@ class Link:
         ]
         if refused:
             self._refusal = f"the broker refuses the subscription to {refused[0]}"
+            self._answered.set()
+        else:
+            self._say_online(client)
+
+    def _say_online(self, client: mqtt.Client) -> None:
+        # Subscribed first: from now on nothing is missed, and who reads it may rely on that.
+        if self._presence is not None:
+            client.publish(self._presence, _ONLINE, qos=1, retain=True)
         self._answered.set()
+
+    def _on_unsubscribe(self, client: mqtt.Client, data: Any, mid: int, _: Any, __: Any) -> None:
+        self._left.set()
 
     def _on_disconnect(self, client: mqtt.Client, data: Any, _: Any, code: Any, __: Any) -> None:
         if not self._answered.is_set():

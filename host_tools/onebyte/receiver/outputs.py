@@ -13,8 +13,6 @@ from onebyte.receiver.prometheus import Endpoint, Metrics
 
 __all__ = ["Outputs", "Wanted", "forget"]
 
-_QUIET_S = 1.0
-_LONGEST_S = 30.0
 _CONFIRMED_S = 10.0
 
 
@@ -119,11 +117,8 @@ def forget(settings: BrokerSettings, wanted: Wanted) -> int:
     prefix = wanted.discovery_prefix or ha.DEFAULT_PREFIX
     presence = ha.presence_topic(wanted.tenant, wanted.device)
     states = ha.state_topic(wanted.tenant or "+", wanted.device or "+")
-    found = set()
     with Link(settings, [ha.config_filter(prefix), states]) as link:
-        deadline_s = time.monotonic() + _LONGEST_S
-        while (messages := list(link.messages(_QUIET_S))) and time.monotonic() < deadline_s:
-            found |= {message.topic for message in messages if message.retained}
+        found = {message.topic for message in link.retained()}
         announced = {topic: ha.is_of(topic, prefix) for topic in found}
         known = {
             topic: names

@@ -15,7 +15,6 @@ __all__ = ["Part", "Player", "play", "summary"]
 
 _FIRST_EPOCH = 1
 _POLL_S = 0.05
-_GRACE_S = 5.0  # for the last bytes of nodes that have ended
 _START_S = 60.0
 _SLOWEST_WINDOW_S = 1.0  # without the native module, on a busy machine
 
@@ -127,16 +126,15 @@ def play(
     try:
         for part in parts:
             part.node.start()
-        while time.monotonic() < deadline_s:
+        is_over = False
+        while not is_over and time.monotonic() < deadline_s:
             is_over = not any(part.node.is_running for part in parts)
             for message in link.messages(_POLL_S):
                 take(monitor.take(message))
             take(monitor.tick(time.time()))
             _ask(link, monitor)
-            if is_over and all(part.lost == 0 for part in parts):
-                break
-            if is_over:
-                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
+        for message in link.settle() if any(part.lost for part in parts) else ():
+            take(monitor.take(message))
         seconds = time.monotonic() - started_s
         for part in parts:
             if not part.node.is_running:

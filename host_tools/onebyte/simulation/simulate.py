@@ -21,7 +21,7 @@ from onebyte.training import recipe as recipes
 __all__ = ["Plan", "make_scripts", "run"]
 
 _TENANT = "sim"
-_WILL_S = 5.0
+_WILL_S = 30.0  # the broker notices at once that a node has ended, unless it is slow
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _TAKE_S = 120.0
-_LIST_S = 1.0  # what is retained comes at once
 _POLL_S = 0.2
 
 
@@ -255,10 +254,9 @@ def _retained(
     """Return what is retained there; ends early when all that is expected has come."""
     found: dict[str, bytes] = {}
     with Link(settings, filters) as link:
-        quiet_at = time.monotonic() + _LIST_S
-        while time.monotonic() < quiet_at and (expected is None or not expected <= found.keys()):
-            for message in link.messages(_POLL_S):
-                if message.retained and message.payload:
-                    found[message.topic] = message.payload
-                    quiet_at = time.monotonic() + _LIST_S
+        for message in link.retained():
+            if message.payload:
+                found[message.topic] = message.payload
+            if expected is not None and expected <= found.keys():
+                break
     return found

@@ -2,9 +2,10 @@
 
 On a board: runs when it is imported, with /config.json. On the unix port:
 `micropython firmware/main.py [CONFIG.json]`, or the path in ONEBYTE_CONFIG. The last line of a
-node that ends is a JSON object of counters; Ctrl-C ends it. One line says what is wrong when it
-cannot start; then the exit status is 2, and on a board the prompt is there. A process that wants
-to be started again, since another slot runs next, exits with 75.
+node that ends is a JSON object of counters; Ctrl-C ends it, and where ONEBYTE_KEYS is set it may
+come as a byte on the standard input. One line says what is wrong when it cannot start; then the
+exit status is 2, and on a board the prompt is there. A process that wants to be started again,
+since another slot runs next, exits with 75.
 """
 
 import gc

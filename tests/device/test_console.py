@@ -1,5 +1,6 @@
-"""A locked console: no Ctrl-C, and one line for whoever tries."""
+"""A locked console: no Ctrl-C, and one line for whoever tries. A process: Ctrl-C as a byte."""
 
+import os
 import sys
 
 import micropython
@@ -80,6 +81,50 @@ def test_locked_console_takes_ctrl_c_and_says_so():
     (line,) = _said(made, "\r\x03\r\x01")
     assert line.startswith("onebyte boot: locked") and "within 1500 ms after a reset" in line
     assert sys.stdin is not made._poll
+
+
+def test_process_ends_with_ctrl_c_only_where_it_was_asked_to_listen():
+    for is_asked in (False, True):
+        console.os = _Environment("ONEBYTE_KEYS" if is_asked else "ONEBYTE_CONFIG")
+        try:
+            made, taken = _console(True, console="locked")
+        finally:
+            console.os = os
+        assert (made.is_locked, taken, made._poll is not None) == (False, [], is_asked)
+    assert _said(made, "abc\r\n") == []
+    raises_kind(KeyboardInterrupt, _said, made, "ab\x03c")
+    assert made._poll is not None
+
+
+class _Environment:
+    def __init__(self, name):
+        self._name = name
+
+    def getenv(self, name):
+        return "1" if name == self._name else None
+
+
+class _Ended(_Input):
+    """The other end of the pipe was closed."""
+
+    n_looks = 0
+
+    def poll(self, timeout_ms):
+        self.n_looks += 1
+        return [1]
+
+
+def test_process_whose_standard_input_ends_runs_on_and_reads_it_no_more():
+    made, _ = _console(True)
+    made._poll = ended = _Ended("")
+    ended.stdin = ended
+    stdin, console.sys = console.sys, ended
+    try:
+        made.look()
+        made.look()
+    finally:
+        console.sys = stdin
+    assert ended.n_looks == 1
 
 
 class _Endless(_Input):

@@ -43,7 +43,7 @@ def record(folder: Path, samples: array) -> None:
 
 
 def popen(folder: Path, **changes: object) -> subprocess.Popen[str]:
-    """Start the node of a folder; there is no broker."""
+    """Start the node of a folder; there is no broker. A Ctrl-C on its standard input ends it."""
     values = {
         "tenant": "lab",
         "device": "n1",
@@ -60,7 +60,12 @@ def popen(folder: Path, **changes: object) -> subprocess.Popen[str]:
     path.write_text(json.dumps(values))
     return subprocess.Popen(
         [device.find_micropython(), toolchain.ROOT / "firmware" / "main.py", path],
-        env={**os.environ, "MICROPYPATH": ":".join(map(str, device.import_roots()))},
+        env={
+            **os.environ,
+            "MICROPYPATH": ":".join(map(str, device.import_roots())),
+            "ONEBYTE_KEYS": "1",
+        },
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -109,6 +109,21 @@ def test_kills_at_any_moment_lose_nothing_that_was_saved(folder):
         assert records == complete[: len(records)], "each boot decides the same from the start"
 
 
+def test_ctrl_c_on_its_standard_input_saves_all_that_was_made(folder):
+    n_rows = 60000  # a minute
+    tiny_node.record(folder, array("h", [i % 100 for i in range(n_rows)]))
+    with popen_node(folder, replay_speed=1, outbox_ram_records=50) as process:
+        deadline = time.monotonic() + tiny_node.TIMEOUT_S
+        while not saved_bytes(folder) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        output, _ = process.communicate("other keys\n\x03", timeout=tiny_node.TIMEOUT_S)
+    assert process.returncode == 0, output
+    counters = json.loads(output.splitlines()[-1])
+    assert counters["next_seq"] < (n_rows - WINDOW) // HOP, "it did not end by itself"
+    saved = [seq for seq, _ in read_outbox(folder)[counters["epoch"]]]
+    assert saved == list(range(counters["next_seq"])) and counters["dropped"] == 0
+
+
 def test_a_refused_model_is_told_and_the_node_runs_on(folder):
     (folder / "model.obm").write_bytes(b"nothing")
     status, output = start_node(folder)

@@ -1,14 +1,16 @@
 """A child process that cannot outlive its parent: context manager, atexit, and a bounded stop."""
 
 import atexit
+import contextlib
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 _STOP_S = 5.0
+_INTERRUPT_S = 30.0  # it may have much to save
+_CTRL_C = b"\x03"
 _running: set["Child"] = set()
 
 
@@ -19,7 +21,8 @@ class Child:
         argv: program and arguments.
         log: file that takes stdout and stderr; its folder must exist.
         cwd: working directory, the parent's when None.
-        env: variables added to the parent's environment.
+        env: variables added to the parent's environment, and to the one by which a node listens
+            to `interrupt`.
     """
 
     def __init__(
@@ -33,11 +36,12 @@ class Child:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(part) for part in argv],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                bufsize=0,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "ONEBYTE_KEYS": "1", **(env or {})},
             )
         _running.add(self)
 
@@ -53,28 +57,35 @@ class Child:
 
     def stop(self) -> None:
         """Ask it to end, kill it when it does not within five seconds. May be called twice."""
-        _running.discard(self)
-        if self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        if self._process.poll() is None:
+            self._process.terminate()
+        self._end(_STOP_S)
 
     def interrupt(self) -> None:
-        """Send what Ctrl-C sends, and wait for its end as `stop` does."""
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        """Write Ctrl-C to its standard input and wait for its end; kill it after 30 seconds.
+
+        A node takes it when it has nothing else to do. The signal could hit MicroPython while it
+        collects garbage, and the node would end without saving what it has.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended already
+            self._process.stdin.write(_CTRL_C)
+        self._end(_INTERRUPT_S)
 
     def kill(self) -> None:
         """End it without a chance to clean up, as a power cut would."""
-        _running.discard(self)
         self._process.kill()
-        self._process.wait()
+        self._end(None)
+
+    def _end(self, timeout_s: float | None) -> None:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _running.discard(self)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def tail(self, n_lines: int = 1) -> str:
         """Return the last lines that it wrote, in one line; empty when it wrote none."""

@@ -109,27 +109,33 @@ def _publish(
     from onebyte.updates import publish
     from onebyte.updates.rollout import Rollout
 
-    is_followed = not options["detach"]
-    asked_before = publish.nodes_that_want(settings, offer, nodes) if is_followed else []
-    told = ""
-    if not options["follow"]:
-        n_chunks = publish.publish(settings, offer, nodes)
-        where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
-        told = f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes"
-    if not is_followed:
+    if options["detach"]:
+        told = _offer(settings, offer, nodes)
         _say(options, f"{told}\ndetached: {_NOT_FOLLOWED}")
         return 0
-    rollout = Rollout(offer.seq, nodes, asked_before)
-    try:
-        if told:
-            _say(options, told)
-        for answer in publish.follow(settings, rollout, options["timeout_s"] or None):
-            _tell(answer, options["as_json"])
-    except KeyboardInterrupt:
-        _summary(rollout, options)
-        _say(options, _NOT_FOLLOWED)
-        raise
+    asked_before = publish.nodes_that_want(settings, offer, nodes)
+    with publish.listen(settings, nodes) as link:
+        told = "" if options["follow"] else _offer(settings, offer, nodes)
+        rollout = Rollout(offer.seq, nodes, asked_before)
+        try:
+            if told:
+                _say(options, told)
+            for answer in publish.follow(link, rollout, options["timeout_s"] or None):
+                _tell(answer, options["as_json"])
+        except KeyboardInterrupt:
+            _summary(rollout, options)
+            _say(options, _NOT_FOLLOWED)
+            raise
     return _summary(rollout, options)
+
+
+def _offer(settings: Any, offer: "Offer", nodes: list[tuple[str, str]]) -> str:
+    """Publish the objects and the wants; say what was done."""
+    from onebyte.updates import publish
+
+    n_chunks = publish.publish(settings, offer, nodes)
+    where = f"at {offer.url}" if offer.url else f"in {n_chunks} chunks on the broker"
+    return f"published: release {offer.seq} {where}, wanted of {len(nodes)} nodes"
 
 
 def _tell(answer: "Answer", as_json: bool) -> None:

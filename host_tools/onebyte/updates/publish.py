@@ -22,6 +22,7 @@ __all__ = [
     "Offer",
     "find_nodes",
     "follow",
+    "listen",
     "nodes_that_want",
     "publish",
     "withdraw",
@@ -158,29 +159,31 @@ def publish(settings: BrokerSettings, offer: Offer, nodes: Iterable[tuple[str, s
     return n_chunks
 
 
-def follow(
-    settings: BrokerSettings, rollout: Rollout, timeout_s: float | None
-) -> Iterator[Answer]:
+def listen(settings: BrokerSettings, nodes: Iterable[tuple[str, str]]) -> Link:
+    """Return the connection for `follow`; to be opened before the wants are published.
+
+    A node judges an offer once, and may do so at once: a refusal that the broker had kept before
+    we were there would be one of long ago.
+    """
+    return Link(settings, [topics.pack(*node, topics.REPORT) for node in nodes])
+
+
+def follow(link: Link, rollout: Rollout, timeout_s: float | None) -> Iterator[Answer]:
     """Yield what nodes say, acknowledging their trials, until the release has ended on all.
 
     Args:
-        settings: The broker.
+        link: Of `listen`, open.
         rollout: The nodes to watch.
         timeout_s: How long at most; None for ever.
-
-    Raises:
-        UserError: The broker is out of reach at the beginning; later it is waited for.
     """
-    filters = [topics.pack(*node, topics.REPORT) for node in rollout.courses]
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    with Link(settings, filters) as link:
-        while not rollout.is_over and (deadline is None or time.monotonic() < deadline):
-            for message in link.messages(_POLL_S):
-                answer = rollout.take(message.topic, message.payload, message.retained)
-                if answer.ack is not None:
-                    link.publish(*answer.ack)
-                if answer.is_news:
-                    yield answer
+    while not rollout.is_over and (deadline is None or time.monotonic() < deadline):
+        for message in link.messages(_POLL_S):
+            answer = rollout.take(message.topic, message.payload, message.retained)
+            if answer.ack is not None:
+                link.publish(*answer.ack)
+            if answer.is_news:
+                yield answer
 
 
 def withdraw(

@@ -64,7 +64,6 @@ class Peer:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.packets: list[Packet] = []
-        self.n_reads = 0  # how many pieces the client's bytes came in
 
     def _exactly(self, count: int) -> bytes:
         data = b""
@@ -92,16 +91,6 @@ class Peer:
             self.packets.append(packet)
             if kind is None or packet.kind == kind:
                 return packet
-
-    def read_pieces(self, count: int, timeout_s: float) -> list[bytes]:
-        """Return what arrives until `count` bytes are there, one entry for each recv()."""
-        self.sock.settimeout(timeout_s)
-        pieces: list[bytes] = []
-        while sum(map(len, pieces)) < count:
-            pieces.append(self.sock.recv(65536))
-            if not pieces[-1]:
-                break
-        return pieces
 
     def send(self, data: bytes) -> None:
         """Send bytes at once."""

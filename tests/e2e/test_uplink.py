@@ -13,6 +13,8 @@ from uplink_process import FirmwareNode, Host, UplinkNode
 from onebyte.simulation.broker import Broker, TlsFiles
 from onebyte.simulation.certificates import Ca
 
+PATIENT = {"connect_ms": 20000, "read_ms": 20000, "write_ms": 20000}  # the machine may be slow
+
 
 @pytest.mark.parametrize(("kind", "count"), [("mosquitto", 2000), ("amqtt", 300)])
 def test_live_bytes_arrive_one_by_one_and_in_order(tmp_path: Path, kind: str, count: int) -> None:
@@ -54,16 +56,24 @@ def test_live_bytes_over_tls(tmp_path: Path) -> None:
     assert (report["made"], report["queued"], report["failures"]) == (200, 0, 0), report
 
 
+def wait_until_saved(path: Path, what: bytes) -> None:
+    """Wait until mosquitto, which writes from time to time, has written this."""
+    end = time.monotonic() + 240
+    while not path.exists() or what not in path.read_bytes():
+        assert time.monotonic() < end, path
+        time.sleep(0.05)
+
+
 def test_backlog_of_an_outage_arrives_in_batches(tmp_path: Path) -> None:
     need_mosquitto()
     # The broker's memory survives, so that it keeps what arrives before the host is back.
     broker = Broker("mosquitto", folder=tmp_path / "broker")
     with broker, Host(broker.port, clean_session=False) as host:
-        host.work(3.0)  # mosquitto writes every other second
+        wait_until_saved(tmp_path / "broker" / "mosquitto.db", b"ob/test/+/+")
         broker.kill()
         with UplinkNode(tmp_path / "node", broker.port, 1000, rate=2000) as node:
             node.wait_until("made")
-            time.sleep(1)  # and longer, so that a connection was tried
+            node.wait_until("failed")
             broker.start()
             host.work_until(1000)
             report = node.stop()
@@ -81,16 +91,18 @@ def test_steps_do_not_wait_for_a_silent_broker(tmp_path: Path) -> None:
             peer.send(reply + packet.packet_id.to_bytes(2) + (b"\1" if packet.kind == 8 else b""))
         peer.silence()
 
+    job = {"rate": 100, "deadline_ms": 1000, "failures": 3}
     with (
         BadBroker(silent_after_announcement) as broker,
-        UplinkNode(tmp_path / "node", broker.port, 300, rate=100, deadline_ms=1000) as node,
+        UplinkNode(tmp_path / "node", broker.port, 200, **job) as node,
     ):
         node.wait_until("made")
+        node.wait_until("failed")
         report = node.stop()
-    assert report["made"] == 300 and report["queued"] == 300, "decisions went on meanwhile"
-    assert report["failures"] >= 2 and "ETIMEDOUT" in report["last_error"], report
+    assert report["made"] == 200 and report["queued"] == 200, "decisions went on meanwhile"
+    assert report["failures"] >= 3 and "ETIMEDOUT" in report["last_error"], report
     # Each wait for an answer takes 1 s: a loop that waited, too, would turn a few times only.
-    assert report["turns"] >= 300, "the uplink held up the loop"
+    assert report["turns"] >= 100, "the uplink held up the loop"
 
 
 def test_a_large_retained_command_keeps_nobody_away(tmp_path: Path) -> None:
@@ -113,7 +125,8 @@ def test_last_will_and_status(tmp_path: Path) -> None:
             host.work_until_status(next_seq=10)
             node.stop()
         host.work_until_status(online=False)
-        report = probe_ours(broker.port, "subscribe_and_receive", topic="ob/test/node/+", count=2)
+        job = {"topic": "ob/test/node/+", "count": 2, "limits": PATIENT}
+        report = probe_ours(broker.port, "subscribe_and_receive", **job)
     statuses = [json.loads(payload) for payload in host.statuses]
     assert statuses[0]["online"] and statuses[-2]["online"] and statuses[-2]["next_seq"] == 10
     assert statuses[-1] == {"v": 1, "online": False}
@@ -128,7 +141,8 @@ def test_wrong_password_is_reported_and_not_hammered(tmp_path: Path) -> None:
         UplinkNode(tmp_path / "node", broker.port, 10, rate=100) as node,
     ):
         node.wait_until("made")
-        time.sleep(3)  # many pauses long
+        node.wait_until("refused")
+        time.sleep(2)  # many pauses long
         report = node.stop()
     assert (report["refusals"], report["connects"], report["queued"]) == (1, 0, 10)
     assert report["last_error"].startswith("BROKER_"), report
@@ -137,8 +151,9 @@ def test_wrong_password_is_reported_and_not_hammered(tmp_path: Path) -> None:
 def run_refused(folder: Path, port: int, **changes: object) -> list[str]:
     """Let the firmware run against a broker that does not let it in; return what it says of it."""
     folder.mkdir(exist_ok=True)
-    with FirmwareNode(folder, port, 5, 0, drain_s=3, **changes) as node:
-        report = node.report()
+    with FirmwareNode(folder, port, 5, 0, drain_s=600, **changes) as node:
+        node.wait_for_line("onebyte node: broker ")
+        report = node.interrupt()
         lines = node.lines[:-1]
     assert (report["connects"], report["queued"], report["dropped"]) == (0, 5, 0)
     return lines

@@ -5,12 +5,15 @@ import json
 import queue
 import random
 import subprocess
+import threading
 import time
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
 import paho.mqtt.client as mqtt
 from mqtt_process import MICROPYTHON
 
@@ -21,6 +24,7 @@ from onebyte import toolchain
 from onebyte.receiver.reconcile import Numbered, Reconciler
 from onebyte.simulation import device
 from onebyte.simulation.process import Child
+from onebyte.training.evaluate import predict_recording
 
 _NODE = Path(__file__).parents[1] / "fakes" / "uplink_node.py"
 _ASK_EVERY_S = 0.3
@@ -33,7 +37,7 @@ class UplinkNode:
     def __init__(self, folder: Path, port: int, count: int, **job: Any) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        for name in ("made", "sent", "stop"):
+        for name in ("made", "sent", "refused", "failed", "stop"):
             (folder / name).unlink(missing_ok=True)
         job = {"port": port, "folder": str(folder), "count": count, "rate": 0, **job}
         self._process = subprocess.Popen(
@@ -54,10 +58,10 @@ class UplinkNode:
         return self._process.poll() is None
 
     def wait_until(self, mark: str) -> None:
-        """Wait until all decisions are "made", or "sent" and acknowledged."""
+        """Wait for a mark of the node: "made", "sent", "refused" or "failed"."""
         end = time.monotonic() + _PATIENCE_S
         while not (self._folder / mark).exists():
-            assert self.is_running and time.monotonic() < end, f"not all decisions are {mark}"
+            assert self.is_running and time.monotonic() < end, f"the node is never {mark}"
             time.sleep(0.02)
 
     def stop(self) -> dict[str, Any]:
@@ -89,9 +93,8 @@ def write_config(folder: Path, port: int, speed: int, **changes: Any) -> None:
         "device": "node",
         "broker_host": "127.0.0.1",
         "broker_port": port,
-        "network_deadline_ms": 1000,
+        "network_deadline_ms": 20000,  # the machine may stall
         "reconnect_max_s": 1,
-        "keepalive_s": 5,
         "status_interval_s": 1,
         "policy": "all",
         "outbox_records": 8192,
@@ -110,7 +113,11 @@ def start_firmware(folder: Path) -> Child:
 
 
 class FirmwareNode:
-    """firmware/main.py with a real model, playing a recording of noise; it ends by itself."""
+    """firmware/main.py with a real model, playing a recording of noise; it ends by itself.
+
+    Attributes:
+        expected: the bytes that the host computes for the recording.
+    """
 
     def __init__(
         self, folder: Path, port: int, n_windows: int, speed: int, **changes: Any
@@ -126,6 +133,8 @@ class FirmwareNode:
             if row % (7 * model.hop) == 0:
                 widths = [noise.randrange(1, 8000) for _ in range(model.n_channels)]
             samples.extend(noise.randrange(-width, width) for width in widths)
+        rows = np.array(samples, np.int16).reshape(n_rows, model.n_channels)
+        self.expected = [one.byte for one in predict_recording(model_file, rows, [n_rows])]
         header = pack_header(model.n_channels, model.rate_mhz, [n_rows])
         (folder / "recording.obr").write_bytes(header + samples.tobytes())
         (folder / "model.obm").write_bytes(model_file)
@@ -146,6 +155,18 @@ class FirmwareNode:
         assert self._child.returncode == 0, self._child.tail(5)
         report: dict[str, Any] = json.loads(self._child.tail())
         return report
+
+    def wait_for_line(self, start: str) -> None:
+        """Wait until it has printed a line that begins so."""
+        end = time.monotonic() + _PATIENCE_S
+        while not any(line.startswith(start) for line in self.lines):
+            assert self._child.returncode is None and time.monotonic() < end, self.lines[-5:]
+            time.sleep(0.05)
+
+    def interrupt(self) -> dict[str, Any]:
+        """End it as Ctrl-C does and return its report."""
+        self._child.interrupt()
+        return self.report()
 
     def __enter__(self) -> "FirmwareNode":
         return self
@@ -172,6 +193,7 @@ class Host:
         decisions: what the reconciler gave out.
         n_bytes, n_batches, n_asked, n_connects: how often each happened.
         statuses: payloads of all status messages.
+        node_connects: how often the node has connected, as it says.
     """
 
     def __init__(self, port: int, clean_session: bool = True) -> None:
@@ -179,7 +201,7 @@ class Host:
         self.reconciler = Reconciler(wait_s=1000.0)
         self.decisions: list[Numbered] = []
         self.statuses: list[bytes] = []
-        self.n_bytes = self.n_batches = self.n_asked = self.n_connects = 0
+        self.n_bytes = self.n_batches = self.n_asked = self.n_connects = self.node_connects = 0
         self._port = port
         self._asked_s = 0.0
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -188,12 +210,15 @@ class Host:
         )
         # Back long before the node has forgotten what the broker had acknowledged.
         self._client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]
+        self._subscribed = threading.Event()
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message
 
     def __enter__(self) -> "Host":
-        self._client.connect("127.0.0.1", self._port, 5)
+        self._client.connect("127.0.0.1", self._port, 60)
         self._client.loop_start()
+        assert self._subscribed.wait(_PATIENCE_S)
         return self
 
     def __exit__(
@@ -221,12 +246,16 @@ class Host:
                 self._take(self._events.get(timeout=min(left, 0.1)))
             self._ask()
 
+    def work_while(self, goes_on: Callable[[], bool], why: str) -> None:
+        """Take what arrives as long as something is so."""
+        end = time.monotonic() + _PATIENCE_S
+        while goes_on():
+            assert time.monotonic() < end, (why, len(self.decisions), self.reconciler.gaps)
+            self.work(0.05)
+
     def work_until(self, count: int) -> None:
         """Take what arrives until there are `count` decisions."""
-        end = time.monotonic() + _PATIENCE_S
-        while len(self.decisions) < count:
-            assert time.monotonic() < end, (len(self.decisions), self.reconciler.gaps)
-            self.work(0.1)
+        self.work_while(lambda: len(self.decisions) < count, "decisions")
 
     def work_until_status(self, **values: object) -> None:
         """Take what arrives until a status says this."""
@@ -251,6 +280,7 @@ class Host:
             self.statuses.append(event.payload)
             status = messages.parse_status(event.payload)
             if status["online"]:
+                self.node_connects = max(self.node_connects, status["connects"])
                 self.reconciler.seen_status(status["epoch"], status["next_seq"])
             else:
                 self.reconciler.disconnected()

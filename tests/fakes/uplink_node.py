@@ -3,8 +3,9 @@
     micropython uplink_node.py <<< '{"port": 1883, "folder": "/tmp/x", "count": 1000, ...}'
 
 `rate` decisions a second are made (0: one whenever the one before was acknowledged), `count` in
-all; then the file `made` appears in its folder, and `sent` when the broker has acknowledged them
-all. The node stays until the file `stop` is there, and prints one line of JSON.
+all; then the file `made` appears in its folder, `sent` when the broker has acknowledged them all,
+`refused` when it has refused the node, and `failed` when so many connections have failed as the
+job names. The node stays until the file `stop` is there, and prints one line of JSON.
 """
 
 import json
@@ -47,7 +48,7 @@ class Node:
         ram_records = job.get("ram_records", 64)
         self.outbox = Outbox(self.files, "q", job.get("capacity", 20000), ram_records, 64)
         settings = {}
-        deadline_ms = job.get("deadline_ms", 5000)
+        deadline_ms = job.get("deadline_ms", 20000)  # the broker may be slow
         if "ca" in job:
             with open(job["ca"], "rb") as file:
                 settings["ssl"] = tls_context(file.read())
@@ -56,7 +57,7 @@ class Node:
             "restart-node",
             "127.0.0.1",
             job["port"],
-            keepalive=5,
+            keepalive=60,
             limits=Limits(2 * deadline_ms, deadline_ms, deadline_ms, 512),
             **settings,
         )
@@ -66,6 +67,7 @@ class Node:
         self.uplink = Uplink(client, self.outbox, identity, pace, random.randint)
         self.slowest_step_ms = 0
         self.turns = 0
+        self.marked = set()
         self.start = time.ticks_ms()
 
     def status(self):
@@ -104,10 +106,12 @@ class Node:
             return False
         return True
 
-    def mark(self, name):
-        """Tell the test how far we are."""
-        with self.files.open(name, "w"):
-            pass
+    def mark(self, name, is_so=True):
+        """Tell the test how far we are, once."""
+        if is_so and name not in self.marked:
+            self.marked.add(name)
+            with self.files.open(name, "w"):
+                pass
 
     def step(self):
         """One turn of the loop, with the uplink's share measured."""
@@ -123,12 +127,11 @@ class Node:
     def run(self):
         """Work until stopped."""
         finished_ms = None
-        is_made = False
         while True:
             self.step()
-            if not is_made and self.outbox.next_seq >= self.job["count"]:
-                is_made = True
-                self.mark("made")
+            self.mark("made", self.outbox.next_seq >= self.job["count"])
+            self.mark("refused", self.uplink.refusals)
+            self.mark("failed", self.uplink.failures >= self.job.get("failures", 1))
             if self.job["rate"]:
                 time.sleep_ms(1)
             self.turns += 1

@@ -1,14 +1,16 @@
 """Follow a board's console without a byte to the board, also over its restarts."""
 
+import codecs
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import TextIO
 
 from onebyte.boards.diagnosis import choose_port
 from onebyte.boards.transport import Lost, Wire
 from onebyte.errors import UserError
 
-__all__ = ["follow"]
+__all__ = ["follow", "text_writer"]
 
 _PAUSE_S = 0.2
 _COMEBACK_S = 30.0
@@ -43,6 +45,24 @@ def follow(
         except Lost as error:
             tell(f"{error} Waiting for it.")
             wire = _again(port, error, end)
+
+
+def text_writer(stream: TextIO) -> Callable[[bytes], None]:
+    """Return a function that writes what a board says to a stream, with our ends of lines.
+
+    The bytes come in pieces of any length: a letter or the end of a line may lie in two.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    held = ""
+
+    def write(piece: bytes) -> None:
+        nonlocal held
+        text = held + decoder.decode(piece)
+        held = "\r" if text.endswith("\r") else ""
+        stream.write(text.removesuffix("\r").replace("\r\n", "\n"))
+        stream.flush()
+
+    return write
 
 
 def _copy(wire: Wire, write: Callable[[bytes], object], end: float | None) -> None:

@@ -75,6 +75,14 @@ class Wire:
         except ports.PORT_ERRORS as error:
             raise self._lost() from error
 
+    @property
+    def fd(self) -> int:
+        """What mpremote's prompt waits for, beside the keyboard."""
+        try:
+            return int(self._port.fileno())
+        except OSError as error:
+            raise UserError(f"{self.device} has no prompt: take a port or socket://") from error
+
     def inWaiting(self) -> int:  # pyserial's name, which mpremote uses
         """Return how many bytes can be read at once."""
         self._pump(False)

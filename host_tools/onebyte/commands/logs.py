@@ -25,10 +25,8 @@ def command(port: str, timeout_s: float | None) -> None:
     Example: onebyte logs
              onebyte logs --port /dev/ttyACM0 --timeout 60
     """
-    from onebyte.boards.console import follow
+    from onebyte.boards.console import follow, text_writer
 
-    def write(piece: bytes) -> None:
-        sys.stdout.write(piece.decode("utf-8", "replace").replace("\r\n", "\n"))
-        sys.stdout.flush()
-
-    follow(port, write, lambda line: click.echo(f"-- {line}", err=True), timeout_s)
+    follow(
+        port, text_writer(sys.stdout), lambda line: click.echo(f"-- {line}", err=True), timeout_s
+    )

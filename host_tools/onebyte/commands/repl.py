@@ -14,7 +14,7 @@ from onebyte.errors import UserError
 @click.option(
     "--capture", type=click.Path(path_type=Path), help="Also write what is shown to this file."
 )
-def command(port: str, capture: Path | None) -> int:
+def command(port: str, capture: Path | None) -> None:
     """Talk to MicroPython on a board; Ctrl-] or Ctrl-X leaves.
 
     This is `mpremote repl`. A node that runs goes on until you type Ctrl-C; afterwards it starts
@@ -25,10 +25,8 @@ def command(port: str, capture: Path | None) -> int:
              onebyte repl --port /dev/ttyACM0 --capture session.txt
     """
     from onebyte.boards.diagnosis import choose_port
-    from onebyte.boards.ports import open_port
 
     device = choose_port(port)
-    open_port(device).close()  # says why it cannot be opened, as every other command does
     if not sys.stdin.isatty():
         raise UserError("a prompt needs a terminal; `onebyte run FILE` executes a script")
     if capture is not None:
@@ -36,20 +34,27 @@ def command(port: str, capture: Path | None) -> int:
             capture.touch()
         except OSError as error:
             raise UserError(f"cannot write {capture}: {error.strerror}") from error
-    more = [] if capture is None else ["--capture", str(capture)]
-    # `resume`: a soft reset would end the timer that feeds a stopped node's watchdog.
-    return _mpremote(device, ["connect", device, "resume", "repl", *more])
+    _talk(device, capture)
 
 
-def _mpremote(device: str, words: list[str]) -> int:
-    from mpremote import main
+def _talk(device: str, capture: Path | None) -> None:
+    from mpremote import main, repl
 
     from onebyte.boards.ports import PORT_ERRORS
+    from onebyte.boards.transport import Transport
 
-    ours, sys.argv = sys.argv, ["mpremote", *words]
+    state = main.State()
+    # Not by its command line, which knows no socket:// and ends well when the board is lost.
+    state.transport = Transport(device)
+    arguments = main.argparse_repl().parse_args([])
+    arguments.capture = capture
     try:
-        return int(main.main())
-    except PORT_ERRORS as error:  # it trips over a port that is gone when it closes it
-        raise UserError(f"{device}: the connection was lost; is the board unplugged?") from error
+        repl.do_repl(state, arguments)
+    except PORT_ERRORS as error:  # the port's own are a UserError already
+        where = capture or "to the terminal"
+        raise UserError(f"cannot write {where}: {error.args[-1]}") from error
+    except UserError:
+        click.echo()  # below what the board said last
+        raise
     finally:
-        sys.argv = ours
+        state.transport.close()

@@ -30,6 +30,7 @@ def command(file: Path, port: str, silence_s: float) -> int:
     Example: onebyte run blink.py
              onebyte run blink.py --port /dev/ttyACM0
     """
+    from onebyte.boards.console import text_writer
     from onebyte.boards.link import DeviceError, open_board
 
     try:
@@ -37,13 +38,9 @@ def command(file: Path, port: str, silence_s: float) -> int:
     except ValueError as error:
         raise UserError(f"{file} is no text in UTF-8") from error
 
-    def write(piece: bytes) -> None:
-        sys.stdout.write(piece.decode("utf-8", "replace").replace("\r\n", "\n"))
-        sys.stdout.flush()
-
     with open_board(port) as board:
         try:
-            board.exec(source, silence_s, write)
+            board.exec(source, silence_s, text_writer(sys.stdout))
         except DeviceError as error:
             click.echo(error.traceback.replace("\r\n", "\n").rstrip(), err=True)
             return 1

@@ -195,28 +195,59 @@ def test_desk_is_opened_for_the_release_and_its_end_is_heard(
         deploy.send(board, standing, release)
 
 
+HEALTHY = "onebyte update: release 7 is healthy"
+NOT_NOW = "desk end 214 the trial is trial"
+ON_TRIAL = {"phase": "trial", "installed_seq": 6, "pending_seq": 7}
+CONFIRMED = {"phase": "idle", "installed_seq": 7, "pending_seq": 0}
+TAKEN_BACK = {"phase": "idle", "installed_seq": 6, "pending_seq": 0}
+
+
+class Answers(FakeBoard):
+    """A board that is stopped on trial; each time it has another answer, and then its standing."""
+
+    def __init__(self, *answers: tuple[str, dict[str, object]]) -> None:
+        super().__init__({})
+        self.answers = list(answers)
+
+    def stop(self) -> None:
+        super().stop()
+        (self.says, self.stands) = [self.answers[0][0]], self.answers.pop(0)[1]
+
+    def exec(self, code: str, *more: object) -> str:
+        said = super().exec(code, *more)
+        self.says = [json.dumps({**STANDING, **self.stands})]
+        return said
+
+
 @pytest.mark.parametrize(
-    ("says", "verdict"),
+    ("answers", "verdict"),
     [
-        ("desk end 0 confirmed", ""),
-        ("desk end 214 the trial is run", "was not confirmed: the trial is run"),
+        ([("desk end 0 confirmed", CONFIRMED)], ""),
+        ([(NOT_NOW, ON_TRIAL), (NOT_NOW, ON_TRIAL), ("desk end 0 confirmed", CONFIRMED)], ""),
+        ([("desk end 214 the trial is idle", CONFIRMED)], ""),  # by the server, meanwhile
+        ([("desk end 214 the trial is idle", TAKEN_BACK)], "not confirmed: the trial is idle"),
+        ([("desk end 131 another release", {**ON_TRIAL, "pending_seq": 8})], "not confirmed: ano"),
     ],
 )
 def test_healthy_release_is_confirmed_by_the_board_and_by_nobody_else(
-    monkeypatch: pytest.MonkeyPatch, says: str, verdict: str
+    monkeypatch: pytest.MonkeyPatch, answers: list[tuple[str, dict[str, object]]], verdict: str
 ) -> None:
-    board = FakeBoard({})
-    board.says = [says]
-    port = FakePort("onebyte update: release 6 is healthy", "onebyte update: release 7 is healthy")
+    board = Answers(*answers)
+    port = FakePort("onebyte update: release 6 is healthy", *[HEALTHY] * len(answers))
+    told: list[str] = []
     monkeypatch.setattr(deploy, "Transport", lambda device: port)
     monkeypatch.setattr(deploy, "Board", lambda device, transport: board)
     if verdict:
         with pytest.raises(deploy.Refused, match=verdict):
-            deploy.wait_for_verdict("/dev/board", 7, 5, print)
+            deploy.wait_for_verdict("/dev/board", 7, 5, told.append)
     else:
-        deploy.wait_for_verdict("/dev/board", 7, 5, print)
-    ran = "from ota import updates\nupdates.desk.acknowledge(updates.current,7)"
-    assert board.done == ["stop", ran, "restart"]
+        deploy.wait_for_verdict("/dev/board", 7, 5, told.append)
+    assert board.answers == []
+    asked = [code for code in board.done if code.endswith("make_files(),'/'),7)\n")]
+    assert len(asked) == board.done.count("stop") == board.done.count("restart") == len(answers)
+    assert board.done[-1] == "restart"
+    again = [HEALTHY, "release 7 was not healthy when it was stopped; its next start is looked at"]
+    assert told == again * (len(answers) - 1) + [HEALTHY]
 
 
 def test_trial_that_is_in_the_way_is_given_up_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,11 @@ _ESCAPES = ((b"\x1b", b"\x1b["), (b"\x03", b"\x1bE"))
 _SILENCE_S = 60.0  # the board unpacks and verifies meanwhile
 _PAUSE_S = 0.2
 _RESTART_S = 30.0
+_ACKNOWLEDGE = """
+from ota import updates
+from board import make_files
+updates.desk.acknowledge(updates.at_desk(make_files(),'/'),%d)
+"""
 _LAST_LINES = 6
 
 
@@ -233,7 +238,7 @@ class _Listener:
             self._tell(line)
         elif line == f"onebyte update: {name}is healthy":
             self._tell(line)
-            self.verdict = _acknowledge(Board(device, transport), self._seq)
+            self.verdict = _acknowledge(Board(device, transport), self._seq, self._tell)
         elif line == f"onebyte update: {name}is confirmed":
             self.verdict = "confirmed"
         elif line.startswith(f"onebyte update: {name}failed: "):
@@ -242,16 +247,24 @@ class _Listener:
             self.verdict = line.partition(f"; {name}")[2]
 
 
-def _acknowledge(board: Board, seq: int) -> str:
-    """Stop the node on trial, confirm it, and let it start anew; return the verdict."""
+def _acknowledge(board: Board, seq: int, tell: Tell) -> str:
+    """Stop the node on trial, confirm it, and let it start anew.
+
+    Returns:
+        The verdict; none when something was missing again at the moment of the stop, or the node
+        had just started anew by itself: then it goes on with its trial.
+    """
     board.stop()
-    answer = board.exec(
-        f"from ota import updates\nupdates.desk.acknowledge(updates.current,{seq})"
-    )
-    words = answer.strip().splitlines()[-1].split(" ", 3)
+    answer = board.exec(_ACKNOWLEDGE % seq)
+    code, _, why = answer.strip().splitlines()[-1].removeprefix("desk end ").partition(" ")
+    standing = deploy_release.read_standing(board) if code != "0" else None
     board.restart()
-    is_good = words[:3] == ["desk", "end", "0"]
-    return "confirmed" if is_good else f"was not confirmed: {' '.join(words[3:])}"
+    if standing is None or (standing.phase != "trial" and standing.installed_seq == seq):
+        return "confirmed"
+    if standing.phase == "trial" and standing.pending_seq == seq:
+        tell(f"release {seq} was not healthy when it was stopped; its next start is looked at")
+        return ""
+    return f"was not confirmed: {why}"
 
 
 def _check(board: Board, end: tuple[int, str] | None) -> None:

@@ -40,7 +40,9 @@ class HttpSource:
         self._place: tuple = ()
         self._object_id = ""
         self._state = _CLOSED
-        self._have = self._at = self._end = 0
+        self._have = 0  # bytes in the buffer: of the head, then of the object
+        self._at = self._end = 0  # of the object: where the buffer begins, where the reply ends
+        self._began_ms = None
         self._out = self._buf = memoryview(b"")
         self.close()
 
@@ -101,10 +103,8 @@ class HttpSource:
         self._link.close()
         self._state = _CLOSED
         self._buf = memoryview(b"")
-        self._have = 0  # bytes in the buffer: of the head, then of the object
-        self._at = self._end = 0  # of the object: where the buffer begins, where the reply ends
+        self._have = 0
         self._is_wanted = self._is_used_again = self._keeps_open = False
-        self._began_ms = None
 
     def _step(self, now_ms):
         if not self._is_wanted:
@@ -136,7 +136,6 @@ class HttpSource:
         end = http_reply.END.decode()
         text = text % (path, self._object_id, host, self._offset, last, end)
         self._out = memoryview(text.encode())
-        self._have = 0
         self._state = _ASKING
 
     def _send(self):
@@ -153,9 +152,7 @@ class HttpSource:
         """Connect once more where the server may have closed what had served it before."""
         if not self._is_used_again or self._have:
             raise OSError(_ECONNRESET)
-        began_ms = self._began_ms
         self.close()
-        self._began_ms = began_ms
         self._is_wanted = True
 
     def _read_head(self):
@@ -208,8 +205,7 @@ class HttpSource:
     def _read_body(self):
         end = min(self._end, self._offset + self._piece_bytes)
         while self._at + self._have < end:
-            room = min(PIECE_BYTES - self._have, self._end - self._at - self._have)
-            n = self._link.readinto(self._buf[self._have : self._have + room])
+            n = self._link.readinto(self._buf[self._have : self._end - self._at])
             if n is None:
                 return None
             if n == 0:

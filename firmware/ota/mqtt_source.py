@@ -114,7 +114,6 @@ class MqttSource:
             self._is_refused = was_refused
         if was_refused:
             self._held = b""
-        self._is_subscribing = False
 
     def take(self, topic, payload) -> bool:
         """Take a message if it is a chunk's; one that nobody waits for is forgotten."""

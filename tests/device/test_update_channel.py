@@ -3,7 +3,7 @@
 import hashlib
 
 import vfs
-from check import Random, raises
+from check import Random, raises, raises_kind
 from fake_broker import BrokerNet
 from fake_net import Clock
 from fake_updater import Updater
@@ -277,22 +277,67 @@ def test_what_is_not_asked_for_is_not_taken():
     node = Node(b"content")
     source = node.source
     topic = ("ob/test/~/%s/0" % node.object_id).encode()
-    assert not source.take(topic, b"early")
+    assert not source.take(topic, b"early") and not source.take(b"", b"no topic")
     source.begin(node.object_id, 0, 7)
     assert source.next_packet() == (True, topic)
     assert not source.take(topic, b"early"), "nothing was subscribed to"
     source.sending(True, topic)
+    assert not source.take(topic[:-1] + b"1", b"another chunk") and source.step(0) is None
     assert source.take(topic, b"content"), "a message may overtake the consent"
     assert source.take(topic, b"another")
     source.settled(False)
-    assert source.step(0) == b"content"
+    assert source.step(0) == b"content" and source.step(0) is None
     assert source.next_packet() == (False, topic)
     source.begin(node.object_id, 0, 7)
     assert source.next_packet() == (False, topic), "only a new subscription brings it again"
     assert source.take(topic, b"what came late"), "it is known, and of no use"
     source.sending(False, topic)
+    assert source.take(topic, b"what came later still")
     source.settled(False)
     assert source.next_packet() == (True, topic) and source.step(0) is None
+    source.close()
+    assert source.next_packet() is None
+
+
+def test_what_has_come_is_not_asked_for_again():
+    source = MqttSource("test", DEADLINE_MS)
+    source.begin("root1", 0, 9)
+    _, topic = source.next_packet()
+    source.sending(True, topic)
+    source.settled(False)
+    assert source.take(topic, b"content") and source.step(0) == b"content"
+    source.sending(*source.next_packet())
+    source.settled(False)
+    assert source.next_packet() is None
+
+
+def test_the_chunk_has_the_whole_deadline_and_no_more():
+    mask = 0x3FFFFFFF  # where the ticks wrap
+    for began_ms in (0, 77777, mask - 100):
+        source = MqttSource("test", DEADLINE_MS)
+        source.begin("root1", 0, 9)
+        source.sending(*source.next_packet())
+        assert source.step(began_ms) is None
+        source.settled(False)
+        last_ms = (began_ms + DEADLINE_MS - 1) & mask
+        assert source.step(last_ms) is None
+        assert raises_kind(OSError, source.step, (last_ms + 1) & mask).errno == 110
+        assert source.step((last_ms + 2) & mask) is None, "it is over"
+        source.sending(*source.next_packet())
+        source.settled(False)
+        assert source.next_packet() is None
+
+
+def test_no_deadline_runs_while_there_is_no_connection():
+    source = MqttSource("test", DEADLINE_MS)
+    source.begin("root1", 0, 9)
+    subscribe = source.next_packet()
+    source.sending(*subscribe)
+    source.settled(False)
+    source.lost()
+    for now_ms in (0, DEADLINE_MS, 3 * DEADLINE_MS):
+        assert source.step(now_ms) is None
+    assert source.next_packet() == subscribe
 
 
 def test_an_answer_about_the_chunk_before_says_nothing_about_this_one():
@@ -309,6 +354,15 @@ def test_an_answer_about_the_chunk_before_says_nothing_about_this_one():
             source.sending(*source.next_packet())
             source.settled(False)
         assert source.next_packet() == (True, b"ob/test/~/root2/0")
+
+
+def test_a_refusal_is_told_once_and_nothing_is_left_of_it():
+    source = MqttSource("test", DEADLINE_MS)
+    source.begin("root1", 0, 9)
+    source.sending(*source.next_packet())
+    source.settled(True)
+    assert raises_kind(OSError, source.step, 0).errno == 13
+    assert source.step(0) is None and source.next_packet() is None
 
 
 def test_the_same_chunk_again_is_asked_for_again():

@@ -12,6 +12,8 @@ class WebNet(Net):
         content: the object, under any name.
         requests: (path, first byte, last byte) of every request.
         n_connections: how many there were.
+        addresses: where they went.
+        is_reached: False: no connection is established.
         knows_ranges: False: it answers everything with the whole object.
         closes: it closes the connection after every reply.
         replies: replies for the next requests, instead of those that are right.
@@ -25,6 +27,8 @@ class WebNet(Net):
         self.content = content
         self.requests = []
         self.n_connections = 0
+        self.addresses = []
+        self.is_reached = True
         self.knows_ranges = True
         self.closes = False
         self.replies = []
@@ -56,12 +60,36 @@ class WebNet(Net):
 
 
 class WebSocket(Socket):
-    """One connection to the server."""
+    """One connection to the server.
+
+    Attributes:
+        fault: what the next read or write raises, None for none.
+    """
 
     _request = b""
+    fault = None
+
+    def connect(self, address):
+        """Note where to."""
+        self.net.addresses.append(address)
+        super().connect(address)
+
+    def ioctl(self, request, argument):
+        """Be ready as soon as the server is reached."""
+        found = super().ioctl(request, argument)
+        return found if self.net.is_reached or found < 0 else 0
+
+    def readinto(self, view):
+        """Hand out what has arrived."""
+        if self.fault:
+            raise self.fault
+        return super().readinto(view)
 
     def write(self, data):
         """Take bytes of a request; answer when it is complete."""
+        assert self.net.is_reached
+        if self.fault:
+            raise self.fault
         n = super().write(data)
         self._request += bytes(data[: n or 0])
         if self._request.endswith(b"\r\n\r\n"):

@@ -88,11 +88,11 @@ else:
 
     def guard():
         """Let an execution that takes too long end in `Hang`."""
-        signal.signal(signal.SIGALRM, _alarm)
+        signal.signal(signal.SIGPROF, _alarm)
 
     def rearm(seconds):
-        """Begin to measure the time of an execution."""
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        """Begin to measure the processor's time for an execution; a machine may stand still."""
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 class Counts:

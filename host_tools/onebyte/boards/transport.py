@@ -5,6 +5,7 @@ the raw REPL stays: executing code with raw paste and flow control, files, a mou
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 
@@ -22,7 +23,7 @@ _READ_S = 0.05
 _ANSWER_S = 8.0  # for the few bytes by which the REPL goes on
 _STOP_S = 5.0  # a node that is stopped says goodbye and writes its outbox first
 _STOP_TRIES = 3
-_QUIET_S = 0.3
+_LONGEST_S = 0.5
 _MAX_BUFFER_BYTES = 1 << 20
 
 Consumer = Callable[[bytes], object]
@@ -42,6 +43,30 @@ class Silent(UserError):
     def __init__(self, message: str, heard: bytes = b"") -> None:
         super().__init__(message)
         self.heard = heard
+
+
+class Patience:
+    """So many seconds of waiting. While this computer does other things or sleeps, none go by.
+
+    Args:
+        seconds: None never ends.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = self._left = math.inf if seconds is None else seconds
+        self._last = time.monotonic()
+
+    def renew(self) -> None:
+        """Begin anew."""
+        self._left = self._seconds
+
+    def is_over(self) -> bool:
+        """Return whether they have passed; ask after each look at what one waits for."""
+        now = time.monotonic()
+        # What came while we stood still has not been looked at yet.
+        self._left -= min(now - self._last, _LONGEST_S)
+        self._last = now
+        return self._left <= 0
 
 
 class Wire:
@@ -95,8 +120,8 @@ class Wire:
 
     def read(self, size: int = 1) -> bytes:
         """Return so many bytes, or fewer when nothing more comes for some seconds."""
-        deadline = time.monotonic() + _ANSWER_S
-        while len(self._buffer) < size and time.monotonic() < deadline:
+        patience = Patience(_ANSWER_S)
+        while len(self._buffer) < size and not patience.is_over():
             self._pump(True)
         return self._take(size)
 
@@ -153,6 +178,7 @@ class Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         self.device_name = device
         self.mounted = False
         self.is_pty = False
+        self._is_owed = False  # an answer to an earlier Ctrl-A, which would be misread
         self.serial = Wire(device)
 
     def close(self) -> None:
@@ -172,12 +198,11 @@ class Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         With a consumer, which gets every byte, only the last ones are returned.
         """
         data = bytearray()
-        start = heard = time.monotonic()
+        silence, overall = Patience(timeout), Patience(timeout_overall)
         while True:
             piece = self.serial.read_some()
-            now = time.monotonic()
             if piece:
-                heard = now
+                silence.renew()
                 searched = max(0, len(data) - len(ending) + 1)
                 data += piece
                 at = data.find(ending, searched)
@@ -191,9 +216,7 @@ class Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no types
                     del data[: -len(ending)]
                 if at >= 0:
                     return bytes(data)
-            elif timeout is not None and now >= heard + timeout:
-                return bytes(data)
-            if timeout_overall is not None and now >= start + timeout_overall:
+            if overall.is_over() or silence.is_over():
                 return bytes(data)
 
     def enter_raw_repl(
@@ -209,28 +232,30 @@ class Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no types
             Lost: the port went away.
         """
         heard = b""
-        for attempt in range(_STOP_TRIES):
+        for _ in range(_STOP_TRIES):
             # One Ctrl-C, since a second one would interrupt the node that writes its outbox.
             self.serial.write(_CTRL_C)
             self.serial.write(_CTRL_A)
             limit_s = timeout_overall or _STOP_S
             data = self.read_until(1, RAW_REPL, limit_s, None, limit_s)
             heard += data
-            if data.endswith(RAW_REPL):
-                if attempt:
-                    self._settle()
+            if data.endswith(RAW_REPL) and (not self._is_owed or self._catch_up()):
                 self.serial.put_back(b">")
                 self.in_raw_repl = True
                 return
+            self._is_owed = True
         raise Silent(f"{self.device_name}: the raw REPL does not answer", heard)
 
-    def _settle(self) -> None:
-        """Read what a repeated Ctrl-A brings."""
-        end = time.monotonic() + _STOP_S
-        quiet_at = time.monotonic() + _QUIET_S
-        while time.monotonic() < min(quiet_at, end):
-            if self.serial.read_some():
-                quiet_at = time.monotonic() + _QUIET_S
+    def _catch_up(self) -> bool:
+        """Read what earlier Ctrl-As bring late: all that stands before the answer to a question.
+
+        The board takes things in their order, so nothing old can follow, however slow it is.
+        """
+        word = b"in step %d" % time.monotonic_ns()
+        self.serial.write(b"print('%s',end='')\x04" % word)
+        ending = word + b"\x04\x04>"
+        self._is_owed = not self.read_until(1, ending, _STOP_S).endswith(ending)
+        return not self._is_owed
 
     def raw_paste_write(self, command_bytes: bytes) -> None:
         """As mpremote's; a header that does not come is an error of the line, too."""

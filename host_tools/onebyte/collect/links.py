@@ -13,11 +13,12 @@ from typing import IO, Any, Protocol
 
 from onebyte.errors import UserError
 
-__all__ = ["FileLink", "Link", "ProcessLink", "SerialLink", "replay_config"]
+__all__ = ["PIPE_BYTES", "FileLink", "Link", "ProcessLink", "SerialLink", "replay_config"]
 
 _WAIT_S = 0.05
 _PIECE_BYTES = 4096
 _STOP_S = 10.0
+PIPE_BYTES = 1 << 20  # as much as Linux gives everybody: 10 s at 40 times real time
 
 
 class Link(Protocol):
@@ -41,14 +42,14 @@ class ProcessLink:
     Args:
         argv: the program.
         env: its environment.
-        pipe_bytes: size of the pipe; 0 leaves what the system takes.
+        pipe_bytes: size of the pipe, what arrives while this program stalls; not everywhere.
 
     Raises:
         UserError: it cannot be started; from `read`, it failed.
     """
 
     def __init__(
-        self, argv: Sequence[str | Path], env: dict[str, str], pipe_bytes: int = 0
+        self, argv: Sequence[str | Path], env: dict[str, str], pipe_bytes: int = PIPE_BYTES
     ) -> None:
         try:
             # A session of its own: Ctrl-C is ours, and tells it to end in order.
@@ -64,10 +65,16 @@ class ProcessLink:
             raise UserError(f"cannot start {argv[0]}: {error.strerror}") from error
         self.is_over = False
         self._last = b""
-        if pipe_bytes and sys.platform == "linux":
+        if sys.platform == "linux":
             import fcntl
 
-            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, pipe_bytes)
+            with contextlib.suppress(OSError):  # the user has many large ones already
+                fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, pipe_bytes)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     @property
     def _out(self) -> IO[bytes]:

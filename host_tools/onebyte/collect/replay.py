@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from onebyte import toolchain
-from onebyte.collect.links import ProcessLink, replay_config
+from onebyte.collect.links import PIPE_BYTES, ProcessLink, replay_config
 from onebyte.simulation import device
 
 __all__ = ["open_replay"]
 
 
 @contextmanager
-def open_replay(recording: Path, speed: int = 1, pipe_bytes: int = 0) -> Iterator[ProcessLink]:
+def open_replay(
+    recording: Path, speed: int = 1, pipe_bytes: int = PIPE_BYTES
+) -> Iterator[ProcessLink]:
     """Run the recorder as long as the block.
 
     Args:

@@ -1,6 +1,7 @@
 """Nodes, a real broker, `onebyte monitor` with its outputs: the same decisions everywhere."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from small_model import small_model
 from onebyte import toolchain
 from onebyte.receiver.link import BrokerSettings, Link
 from onebyte.simulation import demo
-from onebyte.simulation.broker import Broker, free_port
+from onebyte.simulation.broker import Broker
 from onebyte.simulation.device import Node, NodeOptions
 
 TIMEOUT_S = 240
@@ -66,12 +67,18 @@ def wait_until(is_so: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody else is given before the monitor listens on it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 def topics_of(link: Link) -> set[str]:
     """Return the topics of all that the broker had retained."""
-    found: set[str] = set()
-    while messages := list(link.messages(1.0)):
-        found |= {one.topic for one in messages}
-    return found
+    return {one.topic for one in link.retained()}
 
 
 def samples(port: int) -> dict[str, dict[tuple[str, ...], float]]:
@@ -130,15 +137,16 @@ def test_home_assistant_and_prometheus_say_what_the_monitor_shows(
     scene: demo.Scene, tmp_path: Path
 ) -> None:
     need_mosquitto()
-    script, port = scene.script, free_port()
+    script = scene.script
     count = len(script.expected) * len(DEVICES)
-    extra = ["--home-assistant", "--prometheus", str(port), "--tenant", TENANT]
     presence = f"ob/{TENANT}/ha/online"
     filters = ["homeassistant/#", f"ob/{TENANT}/+/ha", f"ob/{TENANT}/+/s", presence]
     with (
+        reserved_port() as port,
         Broker("mosquitto") as broker,
         Link(BrokerSettings(broker.host, broker.port), filters) as link,
     ):
+        extra = ["--home-assistant", "--prometheus", str(port), "--tenant", TENANT]
         seen: list[tuple[str, bytes]] = []
 
         def has_come(topic: str, payload: bytes) -> bool:
@@ -156,7 +164,6 @@ def test_home_assistant_and_prometheus_say_what_the_monitor_shows(
         ]
         with monitor_process(broker, tmp_path / "errors", *extra) as monitor:
             wait_until(lambda: has_come(presence, b"online"), "the monitor is not online")
-            time.sleep(0.5)  # its subscription follows
             try:
                 for node in nodes:
                     node.start()
@@ -194,7 +201,7 @@ def test_forgetting_leaves_other_devices_alone() -> None:
         topics += ["homeassistant/device/other/ben/config", "ob/house/eve/ha"]
         with Link(settings, ["none"]) as link:
             for topic in topics:
-                link.publish(topic, b"{}", retain=True, wait_s=5)
+                link.publish(topic, b"{}", retain=True, wait_s=60)
         chosen = ["--tenant", "house", "--device", "ben"]
         done = onebyte("monitor", "--broker", broker.address, "--forget-home-assistant", *chosen)
         assert done == (0, "devices removed from Home Assistant: 1\n", "")

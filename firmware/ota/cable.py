@@ -9,7 +9,7 @@ from formats import errors, manifest, objects
 from formats.crc import crc32
 from formats.errors import OnebyteError
 from ota import prepare
-from ota.downloads import entries, is_folder, remove
+from ota.downloads import entries, is_folder
 from ota.install import Install
 from ota.store import make_folders
 from ota.unpack import unpack_into
@@ -221,24 +221,20 @@ class CableInstall(Install):
 
     def _write(self, path: str, entry, pieces):
         _, codec, size, stored, _, _ = entry
-        try:
-            with self._files.open(path, "wb") as file:
-                if codec == manifest.PLAIN:
-                    left = stored
-                    while left:
-                        piece = next(pieces)
-                        left -= len(piece)
-                        file.write(piece)
-                        yield
-                else:
-                    stream = _Stored(pieces, stored)
-                    # The unpacker reads byte by byte.
-                    packed = io.BytesIO(stream.gather()) if stored <= _IN_RAM_BYTES else stream
-                    yield from unpack_into(packed, file, size, self._buffer, self.room)
-                    stream.drain()
-        except OnebyteError:
-            remove(self._files, path)
-            raise
+        with self._files.open(path, "wb") as file:
+            if codec == manifest.PLAIN:
+                left = stored
+                while left:
+                    piece = next(pieces)
+                    left -= len(piece)
+                    file.write(piece)
+                    yield
+            else:
+                stream = _Stored(pieces, stored)
+                # The unpacker reads byte by byte.
+                packed = io.BytesIO(stream.gather()) if stored <= _IN_RAM_BYTES else stream
+                yield from unpack_into(packed, file, size, self._buffer, self.room)
+                stream.drain()
 
 
 def _sizes(files, slot: str) -> dict:

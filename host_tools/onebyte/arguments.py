@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from onebyte.errors import UserError
 
@@ -82,11 +83,19 @@ def _exercise() -> Path:
     return toolchain.ROOT / "models" / "exercise"
 
 
+def complete_path(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete a path where something that is none may stand, too."""
+    return [CompletionItem(incomplete, type="file")]
+
+
 recipe_argument = click.argument("model", type=click.Path(path_type=Path))
 
 port_option = click.option(
     "--port",
     default="",
+    shell_complete=complete_path,
     help="The board's serial port, or socket://host:port; else the only board that is there.",
 )
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from terminal import Terminal
 
 BIN = Path(sys.executable).parent
 DOCS = (Path(__file__).parents[2] / "docs" / "BOARDS.md").read_text(encoding="utf-8")
@@ -70,3 +71,35 @@ def test_a_real_bash_completes() -> None:
         check=False,
     )
     assert done.stdout.split() == ["doctor"], done.stdout + done.stderr
+
+
+def test_tab_in_a_real_bash(tmp_path: Path) -> None:
+    """Commands, options and files, typed at a terminal after the documented line."""
+    bash = shutil.which("bash")
+    assert bash, "every machine that runs these tests has one"
+    (line,) = re.findall(r"^ +(eval .*_ONEBYTE_COMPLETE=bash_source onebyte\)\")", DOCS, re.M)
+    (tmp_path / "blink.py").write_text("")
+    (tmp_path / "models").mkdir()
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TERM": "dumb"}
+    with Terminal([bash, "--noprofile", "--norc", "-i"], env, tmp_path) as terminal:
+        terminal.type(f"PS1='re''ady '; {line}\n".encode())
+        terminal.shows(b"ready ")
+        for typed, shown in (
+            ("onebyte doct", "onebyte doctor "),
+            ("onebyte doctor --por", "onebyte doctor --port "),
+            ("onebyte run bl", "onebyte run blink.py "),
+            ("onebyte train mo", "onebyte train models/"),
+            ("onebyte keygen rel", "onebyte keygen release "),
+            # What takes a port or a key with its scope is no path, and is completed as one.
+            ("onebyte logs --port bl", "onebyte logs --port blink.py "),
+            ("onebyte flash --port bl", "onebyte flash --port blink.py "),
+            ("onebyte collect d --port bl", "onebyte collect d --port blink.py "),
+            ("onebyte monitor --serial bl", "onebyte monitor --serial blink.py "),
+            ("onebyte keygen root k --release-key bl", "--release-key blink.py "),
+            ("onebyte rotate-keys k --add-release bl", "--add-release blink.py "),
+        ):
+            terminal.type(f"{typed}\t".encode())
+            terminal.shows(shown.encode())
+            terminal.screen = b""
+            terminal.type(b"\x15\n")  # the line is taken back
+            terminal.shows(b"ready ")

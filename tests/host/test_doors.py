@@ -3,73 +3,30 @@
 import fcntl
 import io
 import os
-import select
 import signal
 import socket
-import subprocess
 import sys
 import termios
 import threading
 import time
 from pathlib import Path
-from typing import Self
 
 import pytest
 from command_line import assert_refused, onebyte, onebyte_process
 from repl_board import ReplBoard
 from serial_boards import Line, running
+from terminal import WAIT_S, Terminal
 
 from onebyte.boards import console
 
-WAIT_S = 60  # for what comes at once, but on a busy machine
 CTRL_B, CTRL_C, QUIT = b"\x02", b"\x03", b"\x1d"
 
 
-class Terminal:
-    """A command at a terminal of its own, as a person types it; stderr is shown there, too.
-
-    Attributes:
-        screen: what it showed.
-    """
+class Door(Terminal):
+    """A command of ours at a terminal."""
 
     def __init__(self, *argv: object) -> None:
-        self.master, self.slave = os.openpty()
-        self._cooked = termios.tcgetattr(self.slave)
-        self.screen = b""
-        # Ctrl-C is a signal only where the terminal controls the session.
-        start = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-        start += "from onebyte import cli; sys.exit(cli.main(sys.argv[1:]))"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", start, *map(str, argv)],
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            start_new_session=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.process.kill()
-        self.process.wait(WAIT_S)
-        os.close(self.slave)
-        os.close(self.master)
-
-    @property
-    def is_cooked(self) -> bool:
-        """Whether the terminal is as it was before the command."""
-        return termios.tcgetattr(self.slave) == self._cooked
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def shows(self, words: bytes) -> None:
-        """Wait until these words were shown."""
-        end = time.monotonic() + WAIT_S
-        while words not in self.screen:
-            assert time.monotonic() < end, self.screen
-            self._look(0.1)
+        super().__init__([sys.executable, "-m", "onebyte.cli", *map(str, argv)])
 
     def is_raw(self) -> None:
         """Wait until the prompt takes each key, not lines."""
@@ -78,23 +35,6 @@ class Terminal:
         while termios.tcgetattr(self.slave)[3] & termios.ICANON:
             assert time.monotonic() < end, self.screen
             time.sleep(0.01)
-
-    def ends(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and the last line."""
-        end = time.monotonic() + WAIT_S
-        while self.process.poll() is None:
-            assert time.monotonic() < end, self.screen
-            self._look(0.1)
-        while self._look(0):
-            pass
-        lines = self.screen.decode().splitlines()
-        return self.process.returncode, lines[-1] if lines else ""
-
-    def _look(self, seconds: float) -> bool:
-        if not select.select([self.master], [], [], seconds)[0]:
-            return False
-        self.screen += os.read(self.master, 4096)
-        return True
 
 
 def test_run_shows_what_a_script_prints(tmp_path: Path) -> None:
@@ -198,7 +138,7 @@ def test_ctrl_c_ends_logs() -> None:
         line.read(0.01)
         os.write(line.master, b"onebyte node: well\r\n")
 
-    with running(Line(), step) as line, Terminal("logs", "--port", line.path) as terminal:
+    with running(Line(), step) as line, Door("logs", "--port", line.path) as terminal:
         terminal.shows(b"onebyte node: well")
         terminal.type(CTRL_C)
         assert terminal.ends()[0] == 130
@@ -208,7 +148,7 @@ def test_ctrl_c_ends_the_script_on_the_board(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import time\nwhile 1:\n print('on')\n time.sleep(0.05)\n")
     with ReplBoard() as board:
-        with Terminal("run", script, "--port", board.path) as terminal:
+        with Door("run", script, "--port", board.path) as terminal:
             terminal.shows(b"on\r\n")
             terminal.type(CTRL_C)
             assert terminal.ends()[0] == 130
@@ -222,7 +162,7 @@ def test_repl_is_mpremotes(key: bytes, tmp_path: Path) -> None:
     capture = tmp_path / "session.txt"
     with (
         ReplBoard() as board,
-        Terminal("repl", "--port", board.path, "--capture", capture) as terminal,
+        Door("repl", "--port", board.path, "--capture", capture) as terminal,
     ):
         terminal.is_raw()
         assert b"Connected to MicroPython at " + board.path.encode() in terminal.screen
@@ -241,7 +181,7 @@ def test_repl_is_mpremotes(key: bytes, tmp_path: Path) -> None:
 
 
 def test_repl_says_that_the_board_is_gone() -> None:
-    with ReplBoard() as board, Terminal("repl", "--port", board.path) as terminal:
+    with ReplBoard() as board, Door("repl", "--port", board.path) as terminal:
         terminal.is_raw()
         terminal.type(CTRL_B)
         terminal.shows(b">>> ")
@@ -250,7 +190,7 @@ def test_repl_says_that_the_board_is_gone() -> None:
         code, last = terminal.ends()
         assert (code, terminal.is_cooked) == (2, True)
         assert last.startswith("onebyte: error: ") and "the connection was lost" in last
-    with ReplBoard() as board, Terminal("repl", "--port", board.path) as terminal:
+    with ReplBoard() as board, Door("repl", "--port", board.path) as terminal:
         terminal.is_raw()
         board.unplug_at = board.n_out  # nobody types: it goes while it says something
         board.peer.send(CTRL_B)
@@ -262,7 +202,7 @@ def test_repl_takes_a_socket() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"socket://127.0.0.1:{server.getsockname()[1]}"
         for is_lost in (False, True):
-            with Terminal("repl", "--port", url) as terminal:
+            with Door("repl", "--port", url) as terminal:
                 peer, _ = server.accept()
                 peer.settimeout(WAIT_S)
                 terminal.is_raw()
@@ -283,11 +223,11 @@ def test_repl_takes_a_socket() -> None:
 
 def test_repl_ends_as_it_is_told() -> None:
     with ReplBoard() as board:
-        with Terminal("repl", "--port", board.path) as terminal:
+        with Door("repl", "--port", board.path) as terminal:
             terminal.is_raw()
             terminal.process.send_signal(signal.SIGTERM)
             assert terminal.ends()[0] == 128 + signal.SIGTERM and terminal.is_cooked
-        with Terminal("repl", "--port", board.path, "--capture", "/dev/full") as terminal:
+        with Door("repl", "--port", board.path, "--capture", "/dev/full") as terminal:
             terminal.is_raw()
             terminal.type(CTRL_B)
             code, last = terminal.ends()
@@ -295,7 +235,7 @@ def test_repl_ends_as_it_is_told() -> None:
             assert "cannot write /dev/full" in last
         got = onebyte_process("repl", "--port", board.path)
         assert_refused(got, "needs a terminal", "onebyte run")
-        with Terminal("repl", "--port", board.path, "--capture", "/nosuch/a") as terminal:
+        with Door("repl", "--port", board.path, "--capture", "/nosuch/a") as terminal:
             code, last = terminal.ends()
             assert code == 2 and "cannot write /nosuch/a" in last
 
@@ -308,7 +248,7 @@ def test_doors_leave_a_busy_port_alone(name: str, tmp_path: Path) -> None:
     other = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
     fcntl.flock(other, fcntl.LOCK_EX)
     try:
-        with Terminal(*words, "--port", line.path) as terminal:
+        with Door(*words, "--port", line.path) as terminal:
             code, last = terminal.ends()
         assert (code, terminal.screen.count(b"\n")) == (2, 1)
         assert last.startswith(f"onebyte: error: {line.path} is busy")
@@ -323,7 +263,7 @@ def test_doors_say_why_a_port_cannot_be_opened(name: str, tmp_path: Path) -> Non
     script = tmp_path / "a.py"
     script.write_text("")
     words = [name, script] if name == "run" else [name]
-    with Terminal(*words, "--port", "/dev/nosuch") as terminal:
+    with Door(*words, "--port", "/dev/nosuch") as terminal:
         code, last = terminal.ends()
     assert (code, terminal.screen.count(b"\n")) == (2, 1)
     assert last.startswith("onebyte: error: no port /dev/nosuch")

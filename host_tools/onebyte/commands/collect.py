@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onebyte.arguments import complete_path
 from onebyte.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ _LICENSE_CHARS = 100  # a board keeps it in a block of 1 KiB, with more
 
 @click.command(short_help="record labelled data")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--port", default="", help="Port of the board; without it the only one there is.")
+@click.option(
+    "--port",
+    default="",
+    shell_complete=complete_path,
+    help="Port of the board; without it the only one there is.",
+)
 @click.option("--label", default="", help="One label for all of it.")
 @click.option("--labels", "keys", help="Labels by key press: walking=w,resting=r.")
 @click.option("--schedule", help="Labels by the clock: resting:10,walking:10.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onebyte.arguments import complete_path
 from onebyte.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +17,13 @@ _BAUDS = ["115200", "230400", "460800", "921600"]
 
 @click.command(short_help="write an image")
 @click.argument("image", required=False, type=click.Path(path_type=Path))
-@click.option("--port", "ports", multiple=True, help="Port of an ESP32-S3; may be repeated.")
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    shell_complete=complete_path,
+    help="Port of an ESP32-S3; may be repeated.",
+)
 @click.option(
     "--drive",
     "drives",

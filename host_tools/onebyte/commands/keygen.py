@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from onebyte.arguments import TopicName
+from onebyte.arguments import TopicName, complete_path
 from onebyte.passphrases import Passphrases, passphrase_option
 
 _force = click.option("--force", is_flag=True, help="Overwrite files that are there.")
@@ -75,6 +75,7 @@ def release_key(base: Path, passphrase_files: tuple[Path, ...], force: bool) -> 
     "scopes",
     multiple=True,
     metavar="FILE[:CLASS[:TYPES]]",
+    shell_complete=complete_path,
     help="Public release key, the class and the types that it may sign; may be repeated.",
 )
 @passphrase_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from formats import topics
-from onebyte.arguments import ListenAddress, TopicName, broker_options
+from onebyte.arguments import ListenAddress, TopicName, broker_options, complete_path
 from onebyte.errors import UserError
 from onebyte.receiver.display import Display, JsonLines, LiveTable, PlainLines
 from onebyte.receiver.home_assistant import DEFAULT_PREFIX
@@ -25,7 +25,11 @@ _POLL_S = 0.2
 
 @click.command(short_help="decisions, live")
 @broker_options
-@click.option("--serial", help="Read a node's serial port instead; it is not interrupted.")
+@click.option(
+    "--serial",
+    shell_complete=complete_path,
+    help="Read a node's serial port instead; it is not interrupted.",
+)
 @click.option("--tenant", type=TopicName(), help="Only this tenant's devices.")
 @click.option("--device", type=TopicName(), help="Only this device.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each decision.")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from onebyte.arguments import complete_path
 from onebyte.passphrases import Passphrases, passphrase_option
 
 _file = click.Path(path_type=Path)
@@ -17,6 +18,7 @@ _file = click.Path(path_type=Path)
     "--add-release",
     multiple=True,
     metavar="FILE[:CLASS[:TYPES]]",
+    shell_complete=complete_path,
     help="Public release key to add, or to give another scope.",
 )
 @click.option("--remove", multiple=True, help="Key that signs nothing new any more: .pub or id.")

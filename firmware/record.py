@@ -13,7 +13,7 @@ from app import record_setup, record_stream
 from app.recorder import Recorder
 from formats import errors
 
-_RECORDED_S = 5  # at most, between two looks at the clock; the recorder's memory holds more
+_RECORDED_S = 3  # at most, between two looks at the clock; the recorder's memory holds more
 _TICKS_MASK = 0x3FFFFFFF  # as on the boards
 
 

@@ -126,7 +126,7 @@ def _finish(recorder, sender, reason: int) -> None:
     """Writes what waits and the last block, unless nobody takes them."""
     is_last = False
     last_ms = time.ticks_ms()
-    while time.ticks_diff(time.ticks_ms(), last_ms) < _FAREWELL_MS:
+    while True:
         if sender.is_idle and recorder.n_waiting:
             sender.begin(recorder.take())
         elif sender.is_idle:
@@ -134,8 +134,11 @@ def _finish(recorder, sender, reason: int) -> None:
                 return
             is_last = True
             sender.begin(recorder.pack_end(reason))
+        # The host is asked before it is given up: it may be this program that stood still.
         if sender.step():
             last_ms = time.ticks_ms()
+        elif time.ticks_diff(time.ticks_ms(), last_ms) >= _FAREWELL_MS:
+            return
         else:
             time.sleep_ms(_IDLE_MS)
 

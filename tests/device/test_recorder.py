@@ -289,6 +289,17 @@ def test_a_host_that_is_gone_does_not_hold_the_board():
     assert console.out.getvalue() == b""
 
 
+def test_a_program_that_stood_still_asks_the_host_before_it_gives_up():
+    record_stream._FAREWELL_MS, before = 0, record_stream._FAREWELL_MS
+    try:
+        recorder = Recorder(Source([30] * 5), Ticks())
+        console = Console(lambda look: True)
+        assert record_stream.run(recorder, console, INFO) == sample_block.SOURCE_OVER
+    finally:
+        record_stream._FAREWELL_MS = before
+    assert sample_block.parse(parse_lines(console)[-1])[0] == sample_block.END
+
+
 def test_the_info_comes_again():
     record_stream._SAY_AGAIN_MS, before = 3, record_stream._SAY_AGAIN_MS
     try:

@@ -53,7 +53,7 @@ def unpack_into(source, target, n_bytes: int, buffer, room=None):
         room.give()
     left = n_bytes
     while left:
-        count = _read_into(buffer[: min(len(buffer), left)], stream)
+        count = _read_into(buffer[:left], stream)
         if not count:
             raise OnebyteError(errors.UPDATE_DEFLATE, "%d bytes are missing" % left)
         target.write(buffer[:count])

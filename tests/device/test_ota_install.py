@@ -17,6 +17,7 @@ from formats.slot_state import SLOT_A, SLOT_B
 from ota.check import SlotCheck
 from ota.install import Install
 from ota.store import Store
+from ota.unpack import Room
 
 MAX_AGAIN_BYTES = objects.CHUNK_BYTES
 BLOCK_BYTES = 2048
@@ -67,6 +68,7 @@ def _must_be_whole(store, release):
 def test_every_codec_and_length_arrives():
     _, store = _store()
     files = [(1, "packed.py", deflate_cases.CONTENT, deflate_cases.PACKED)]
+    files.append((1, "near.py", deflate_cases.NEAR_CONTENT, deflate_cases.NEAR))
     for n_bytes in (0, 1, 1023, 1024, 1025, 2048, 4097):
         files.append((2, "f%d.py" % n_bytes, bytes([n_bytes & 255]) * n_bytes, None))
     release = CustomRelease(files)
@@ -80,7 +82,7 @@ def test_every_codec_and_length_arrives():
         == (sum(map(len, release.objects.values())) - len(release.content))
     )
     # One request for each piece, the next one begins where the last ended.
-    assert len(requests) == 13 and len(set(requests)) == 13
+    assert len(requests) == 14 and len(set(requests)) == 14
     # Asked again, it finds everything there.
     requests = []
     assert _run(_install(store, release), release.objects, requests) and requests == []
@@ -189,6 +191,21 @@ def test_no_bomb_is_written_and_no_rubbish_stops_the_node():
             continue
         raises(code, _run, install, release.objects)
         assert [entry[0] for entry in store.files.ilistdir("s/b/app")] == []
+
+
+def _in_use():
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def test_the_room_for_unpacking_is_kept_while_nothing_is_unpacked():
+    before = _in_use()
+    room = Room()
+    assert 5760 <= _in_use() - before < 6400
+    room.give()
+    assert _in_use() - before < 640
+    room.take()
+    assert 5760 <= _in_use() - before < 6400
 
 
 def test_every_byte_of_a_packed_file_may_be_wrong():

@@ -8,7 +8,7 @@ import pytest
 from bad_broker import BadBroker, Peer
 from mqtt_process import need_mosquitto, probe_ours
 from paho.mqtt import publish
-from uplink_process import FirmwareNode, Host, UplinkNode
+from uplink_process import FirmwareNode, Host, UplinkNode, wait_until_saved
 
 from onebyte.simulation.broker import Broker, TlsFiles
 from onebyte.simulation.certificates import Ca
@@ -54,14 +54,6 @@ def test_live_bytes_over_tls(tmp_path: Path) -> None:
         node.wait_until("sent")
         report = node.stop()
     assert (report["made"], report["queued"], report["failures"]) == (200, 0, 0), report
-
-
-def wait_until_saved(path: Path, what: bytes) -> None:
-    """Wait until mosquitto, which writes from time to time, has written this."""
-    end = time.monotonic() + 240
-    while not path.exists() or what not in path.read_bytes():
-        assert time.monotonic() < end, path
-        time.sleep(0.05)
 
 
 def test_backlog_of_an_outage_arrives_in_batches(tmp_path: Path) -> None:

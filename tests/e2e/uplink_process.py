@@ -112,6 +112,14 @@ def start_firmware(folder: Path) -> Child:
     return Child(command, folder / "log", folder, path)
 
 
+def wait_until_saved(path: Path, what: bytes) -> None:
+    """Wait until mosquitto, which writes its file from time to time, has written this."""
+    end = time.monotonic() + _PATIENCE_S
+    while not path.exists() or what not in path.read_bytes():
+        assert time.monotonic() < end, path
+        time.sleep(0.05)
+
+
 class FirmwareNode:
     """firmware/main.py with a real model, playing a recording of noise; it ends by itself.
 

@@ -120,7 +120,7 @@ def test_demo_that_is_interrupted_takes_everything_down(
         tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
         children = " ".join(task.read_text() for task in tasks).split()
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err.strip()) == (code, "")
     check_port_free(port)
     assert len(children) == 2, "broker and node"

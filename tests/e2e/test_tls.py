@@ -114,7 +114,7 @@ def test_silence_in_the_handshake(ca: Ca, tmp_path: Path) -> None:
     with BadBroker(Peer.silence) as broker:
         report = probe_ours(broker.port, "connect", ca=str(path), hostname=HOST)
     assert (report["error"], report["errno"]) == ("OSError", 110), report
-    assert 600 <= report["ms"] + 1 < 5000
+    assert 600 <= report["ms"] + 1 < 15000
 
 
 def test_publishing_over_tls(ca: Ca, tmp_path: Path) -> None:

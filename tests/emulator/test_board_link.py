@@ -13,15 +13,15 @@ OLD = b"the old one"
 NEW = bytes(range(256)) * 10
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_STOP_S", 2.0)
-    monkeypatch.setattr(transport, "_ANSWER_S", 3.0)
-    monkeypatch.setattr(link, "EXEC_S", 3.0)
+def be_impatient(patch: pytest.MonkeyPatch) -> None:
+    """Wait less for what does not come over a line that fails."""
+    patch.setattr(transport, "_STOP_S", 2.0)
+    patch.setattr(transport, "_ANSWER_S", 3.0)
+    patch.setattr(link, "EXEC_S", 3.0)
 
 
 def test_unplugged_or_garbled_a_file_stays_whole(
-    pico_ppp: firmware.Firmware, impatient: None
+    pico_ppp: firmware.Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Machine(pico_ppp.uf2) as machine:
         machine.boot()
@@ -37,7 +37,12 @@ def test_unplugged_or_garbled_a_file_stays_whole(
             ):
                 line.replug()
                 setattr(line, knob, value())
-                with pytest.raises(UserError) as caught, open_board(line.path) as board:
+                with (
+                    monkeypatch.context() as patch,
+                    pytest.raises(UserError) as caught,
+                    open_board(line.path) as board,
+                ):
+                    be_impatient(patch)
                     board.write_file("/f", NEW)
                 assert "\n" not in str(caught.value)
                 line.replug()

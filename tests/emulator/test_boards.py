@@ -5,6 +5,8 @@ from onebyte.boards.image import read_image
 from onebyte.crossbuild import firmware
 from onebyte.emulator.machine import Machine
 
+PATIENCE_S = 120  # it ends with the answer
+
 
 def test_image_that_we_build_is_one_that_is_flashed(pico_ppp: firmware.Firmware) -> None:
     image = read_image(pico_ppp.uf2)
@@ -17,8 +19,8 @@ def test_prompt_of_a_real_micropython_says_its_version(pico_ppp: firmware.Firmwa
     with Machine(pico_ppp.uf2) as machine:
         machine.boot()
         with machine.serial_port() as port:
-            banner = ports.ask_banner(port, timeout_s=10)
+            banner = ports.ask_banner(port, PATIENCE_S)
             assert banner is not None
             assert (banner.version, banner.chip) == ("v1.25.0", "RP2040")
             # The first question leaves the prompt as it was.
-            assert ports.ask_banner(port, timeout_s=10) == banner
+            assert ports.ask_banner(port, PATIENCE_S) == banner

@@ -16,6 +16,7 @@ from onebyte.errors import UserError
 
 STORAGE = 0x100000  # where our images' file system begins
 SECTOR = STORAGE + 200 * 4096  # far behind what a small file system uses
+HANG_S = 300
 
 COUNT_CYCLES = """
 import machine
@@ -236,7 +237,9 @@ def test_mpremote_talks_to_the_serial_port(machine: Machine, tmp_path: Path) -> 
 
         def mpremote(*arguments: str | Path) -> str:
             command = [sys.executable, "-m", "mpremote", "connect", port, *map(str, arguments)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=HANG_S, check=False
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -123,13 +123,14 @@ def test_an_mqtt_echo_takes_what_the_line_takes(
     redirects = {}
     with Broker() as broker:
         redirects["10.0.0.1:1883"] = broker.port
-        with machine_with(pico_ppp, redirects, baud) as machine:
+        # What a busy PC needs for an answer is next to nothing for the board.
+        with machine_with(pico_ppp, redirects, baud, factor=0.01) as machine:
             printed = machine.exec(f"s = tcp('{NAME}', 1883)" + ECHO)
     assert "b' \\x02\\x00\\x00'" in printed
     trips = [int(us) / 1000 for us in re.findall(r"b'0\\x05\\x00\\x01thi' us (\d+)", printed)]
     assert len(trips) == 5
     print(f"{baud} baud: echoes of {trips} ms")
-    # A packet of 47 bytes and more each way, what the core needs, and the broker's own time.
+    # A packet of 47 bytes and more each way, and what the core needs.
     assert least_ms < min(trips) < most_ms
 
 
@@ -142,7 +143,11 @@ def test_many_bytes_arrive_in_order(pico_ppp: firmware.Firmware) -> None:
         while chunk := connection.recv(4096):
             got.extend(chunk)
 
-    with server(serve) as port, machine_with(pico_ppp, {"10.0.0.1:7": port}) as machine:
+    with (
+        server(serve) as port,
+        # The server never answers, and nobody waits for that.
+        machine_with(pico_ppp, {"10.0.0.1:7": port}, factor=1000) as machine,
+    ):
         machine.exec("s = tcp('10.0.0.1', 7)\ndata = s.read(20000)\nt = time.ticks_ms()")
         assert machine.exec("print(len(data), sum(data))").split() == ["20000", str(sum(content))]
         # lwIP has memory for 8000 bytes; a write that comes faster than the line is refused.
@@ -150,7 +155,7 @@ def test_many_bytes_arrive_in_order(pico_ppp: firmware.Firmware) -> None:
             "for i in range(0, 20000, 500):\n    s.write(data[i : i + 500])\n    time.sleep_ms(50)"
             "\ns.close()\ntime.sleep_ms(500)"
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while len(got) < len(content) and time.monotonic() < deadline:
             machine.run_ms(50)
         assert machine.modem()["retransmitted"] == 0
@@ -158,20 +163,25 @@ def test_many_bytes_arrive_in_order(pico_ppp: firmware.Firmware) -> None:
 
 
 def test_a_server_that_needs_its_time_gets_it(pico_ppp: firmware.Firmware) -> None:
+    is_over = threading.Event()
+    waits = iter((2, 60))
+
     def serve(connection: socket.socket) -> None:
         connection.recv(1)
-        time.sleep(4)
-        connection.sendall(b"!")
+        is_over.wait(next(waits))
+        with suppress(OSError):
+            connection.sendall(b"!")
 
     code = "s = tcp('10.0.0.1', 7)\ns.settimeout(2)\ns.write(b'?')\nprint(why(s.read, 1))"
     with server(serve) as port:
         redirects = {"10.0.0.1:7": port}
-        # Four seconds of the server are less than one of the board's two.
-        with machine_with(pico_ppp, redirects, factor=0.2, grace_ms=30_000) as machine:
+        # Two seconds of the server are a fifth of one of the board's.
+        with machine_with(pico_ppp, redirects) as machine:
             assert machine.exec(code).strip() == "nothing"
         # Without pacing the board's deadline is over before the server has its answer.
         with machine_with(pico_ppp, redirects, factor=1000) as machine:
             assert "ETIMEDOUT" in machine.exec(code)
+        is_over.set()
 
 
 def test_tls_accepts_the_right_certificate_only(
@@ -182,10 +192,7 @@ def test_tls_accepts_the_right_certificate_only(
     files = TlsFiles(*ca.issue_for_boards(tmp_path, [NAME]))
     with (
         Broker(tls=files) as broker,
-        # A busy machine may need seconds for its part of a handshake.
-        machine_with(
-            pico_ppp, {"10.0.0.1:8883": broker.port}, factor=0.2, grace_ms=30_000
-        ) as machine,
+        machine_with(pico_ppp, {"10.0.0.1:8883": broker.port}) as machine,
     ):
         machine.exec(SECURE)
         before_ms, before_s = machine.emulated_ms, machine.cpu_s

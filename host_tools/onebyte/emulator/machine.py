@@ -20,7 +20,7 @@ __all__ = ["DeviceError", "EmulatorError", "Hardware", "Machine"]
 _PROMPT = b">>> "
 _BOOT_S = 20.0
 _EXEC_S = 60.0
-_WALL_FACTOR = 60.0  # an emulated second takes some ten of the PC's where the core never sleeps
+_CPU_FACTOR = 60.0  # an emulated second takes some ten of the PC's where the core never sleeps
 _RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
 _CTRL_A, _CTRL_B, _CTRL_C, _CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
 
@@ -233,7 +233,7 @@ class Machine:
     def _advance(self, send: bytes, until: bytes | None, duration_s: float) -> tuple[bytes, bool]:
         options: dict[str, Any] = {
             "ms": duration_s * 1000,
-            "wall_s": _WALL_FACTOR * max(duration_s, 1),
+            "cpu_s": _CPU_FACTOR * max(duration_s, 1),
         }
         if send:
             options["send"] = base64.b64encode(send).decode()

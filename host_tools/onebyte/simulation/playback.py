@@ -27,8 +27,8 @@ class Player(Protocol):
         """Its device name in the topics."""
 
     @property
-    def speed(self) -> int:
-        """How much faster than real time it plays; 0 as fast as it can."""
+    def speed(self) -> float:
+        """How much faster than real time it plays, at least; 0 as fast as it can."""
 
     @property
     def folder(self) -> Path:

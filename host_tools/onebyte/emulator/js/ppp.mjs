@@ -20,8 +20,8 @@ const DEFAULTS = {
   dns: true,
   names: {},
   redirects: {},
-  factor: 1,
-  grace_ms: 10_000, // a busy machine's broker needs its time
+  factor: 0.1, // a busy machine's broker has ten times as long as the board grants
+  grace_ms: 30_000,
   outages: [],
 };
 const KINDS = ['stall', 'drop', 'hangup'];

@@ -7,48 +7,10 @@
 
 import net from 'node:net';
 
+import { WallPacer } from './pace.mjs';
+
 const SLICE_CYCLES = 2_000_000;
-const PAUSE_MS = 2;
 const HOST = '127.0.0.1';
-
-/** Lets sleep last as long by the wall clock, or `speed` times shorter; see `Board.pacer`. */
-class WallPacer {
-  /**
-   * @param {object} board whose sleep it is
-   * @param {number} speed emulated seconds in a second of sleep, at most
-   * @param {object|null} modem the pacer of the modem, which may hold time as well
-   */
-  constructor(board, speed, modem) {
-    Object.assign(this, { board, speed, modem });
-    this.offset = board.nowNanos() - this.scaledNanos();
-    this.wake = () => {};
-  }
-
-  scaledNanos() {
-    return performance.now() * 1e6 * this.speed;
-  }
-
-  allow(nanos) {
-    const granted = this.scaledNanos() + this.offset - this.board.nowNanos();
-    this.isHolding = granted < nanos;
-    const mine = Math.max(0, Math.min(nanos, granted));
-    return this.modem ? this.modem.allow(mine) : mine;
-  }
-
-  /** Serve the sockets; while time is held, wait a little. */
-  async turn() {
-    if (this.isHolding) {
-      await new Promise((resolve) => {
-        this.wake = resolve;
-        setTimeout(resolve, PAUSE_MS);
-      });
-    } else {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await this.modem?.turn();
-    this.isHolding = false;
-  }
-}
 
 /** Runs a board for as long as the port is open. */
 export class SerialServer {
@@ -78,6 +40,9 @@ export class SerialServer {
   accept(client) {
     this.client?.destroy();
     this.client = client;
+    if (this.board.isDead) {
+      client.end();
+    }
     client.setNoDelay(true);
     client.on('data', (bytes) => {
       this.board.serial.send(bytes);
@@ -96,6 +61,7 @@ export class SerialServer {
         board.runSlice(SLICE_CYCLES);
         await board.pacer.turn();
       }
+      this.client?.end(); // whose supply fails is gone from the USB as well
     } catch (error) {
       this.failure = error; // told by close()
       this.client?.destroy();

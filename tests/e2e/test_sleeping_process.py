@@ -45,11 +45,12 @@ class Life:
             said += list(process.stdout)
         slept = False
         for line in said:
-            # A line that the cut left incomplete says nothing.
+            if not line.endswith("\n"):
+                continue  # what the cut left incomplete says nothing
             word, *numbers = line.split()
-            if word == "made" and len(numbers) == 3:
+            if word == "made":
                 self._make(*map(int, numbers))
-            elif word == "got" and len(numbers) == 3:
+            elif word == "got":
                 epoch, seq, byte = map(int, numbers)
                 assert self.got.setdefault((epoch, seq), byte) == byte, "two records, one number"
             elif word == "asleep":

@@ -178,6 +178,13 @@ def test_probe_that_fails_is_known_by_its_last_line() -> None:
     assert said["model"] == {"broken": "MemoryError: 9 bytes"}
 
 
+def test_probe_that_fails_has_the_name_of_its_line() -> None:
+    said = {name: {"broken": "MemoryError"} for name in GOOD}
+    shown = [check.name for check in doctor.judge(FACTS, said) if "Memory" in check.detail]
+    assert {"configuration", "DNS", "filesystem", "start"} < set(shown)
+    assert not {"config", "dns", "files", "power"} & set(shown)
+
+
 def test_image_says_whose_it_is() -> None:
     found = {
         board: doctor.judge(replace(FACTS, board=board), GOOD)[0].detail for board in ("", "x")
@@ -231,13 +238,14 @@ def test_board_of_which_only_the_prompt_answers() -> None:
         code, out, err = onebyte("doctor", "--port", fake.path, "--json", "--model", MODEL)
         assert (code, err) == (1, "")
         checks = {check["name"]: check for check in json.loads(out)["checks"]}
-        assert set(checks["config"]) == {"name", "verdict", "detail", "remedy"}
-        assert checks["config"]["verdict"] == doctor.UNKNOWN
+        assert list(checks) == ["image", "mpy", "app", "filesystem", "model file"]
+        assert set(checks["app"]) == {"name", "verdict", "detail", "remedy"}
+        assert checks["app"]["verdict"] == doctor.FAIL
         assert checks["filesystem"]["verdict"] == doctor.OK
-        assert "no Onebyte app" in checks["config"]["detail"]
-        assert "onebyte provision --install" in checks["config"]["remedy"]
+        assert "onebyte provision --install" in checks["app"]["remedy"]
         assert "not an image of ours" in checks["image"]["detail"]
         assert checks["model file"]["verdict"] == doctor.FAIL
+        assert onebyte("doctor", "--port", fake.path)[0] == 1, "a board without a node is not well"
         with open_board(fake.path) as opened:
             assert opened.exec("print('marked' in globals())") == "False\n", "not started again"
 

@@ -94,10 +94,14 @@ def judge(facts: Facts, said: Mapping[str, Said], wanted: Path | None = None) ->
         wanted: The model file that should be on it; None: any.
     """
     checks = [_image(facts)]
+    if _has_no_app(facts, said):
+        files = said["files"]
+        checks += [_abi(facts, {}), _NO_APP, *([] if "broken" in files else _files(files, said))]
+        return checks + ([] if wanted is None else [_wanted_model(wanted, {})])
     for name, judged in _JUDGES.items():
         found = said.get(name, {"broken": "was not asked"})
         if "broken" in found:
-            checks.append(_broken(name, str(found["broken"]), facts))
+            checks.append(_broken(name, str(found["broken"])))
         else:
             checks += judged(found, said)
     checks.insert(2, _abi(facts, said.get("kernels", {})))
@@ -106,11 +110,22 @@ def judge(facts: Facts, said: Mapping[str, Said], wanted: Path | None = None) ->
     return checks
 
 
-def _broken(name: str, why: str, facts: Facts) -> Check:
-    if not facts.board and "ImportError" in why:
-        remedy = "flash an image of `make firmware`, or `onebyte provision --install BOARD`"
-        return Check(name, UNKNOWN, f"the board has no Onebyte app ({why})", remedy)
-    return Check(name, UNKNOWN, why, "is the app on the board older than these tools?")
+def _has_no_app(facts: Facts, said: Mapping[str, Said]) -> bool:
+    return not facts.board and "ImportError" in str(said.get("config", {}).get("broken", ""))
+
+
+_NO_APP = Check(
+    "app",
+    FAIL,
+    "the board has none of ours",
+    "flash an image of `make firmware`, or `onebyte provision --install BOARD`",
+)
+_TITLES = {"files": "filesystem", "config": "configuration", "dns": "DNS", "power": "start"}
+
+
+def _broken(name: str, why: str) -> Check:
+    remedy = "is the app on the board older than these tools?"
+    return Check(_TITLES.get(name, name), UNKNOWN, why, remedy)
 
 
 def _image(facts: Facts) -> Check:

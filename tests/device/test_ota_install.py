@@ -1,12 +1,13 @@
 """Installing into a slot: what is fetched, copied and kept, and what is left after any end."""
 
 import gc
+import io
 
 import deflate_cases
 import ota_releases
 import slot_files
 import vfs
-from check import raises
+from check import raises, raises_kind
 from custom_release import CustomRelease
 from nor_flash import HALF, NorFlash
 from ota_releases import Release
@@ -74,7 +75,10 @@ def test_every_codec_and_length_arrives():
     release = CustomRelease(files)
     requests = []
     install = _install(store, release)
+    assert (install.is_done, install.done_bytes) == (False, 0)
     assert _run(install, release.objects, requests)
+    install.step()
+    assert install.is_done and install.next_request() is None
     _must_be_whole(store, release)
     assert (
         install.done_bytes
@@ -89,24 +93,55 @@ def test_every_codec_and_length_arrives():
 
 
 def test_what_the_other_slot_has_is_copied():
-    _, store = _store(96)
-    old, new = Release(SIGNER, 1), Release(SIGNER, 2)
-    slot_files.put(store, SLOT_A, old)
-    requests = []
-    assert _run(_install(store, new, old), new.objects, requests)
-    _must_be_whole(store, new)
-    shared = [name for name in new.objects if name in old.objects]
-    assert shared and not [request for request in requests if request[0] in shared]
-    # One that has rotted meanwhile is fetched.
-    _, store = _store(96)
-    slot_files.put(store, SLOT_A, old)
-    with store.files.open("s/a/formats/crc.py", "r+b") as file:
-        file.write(b"#")
-    requests = []
-    assert _run(_install(store, new, old), new.objects, requests)
-    _must_be_whole(store, new)
-    digest = objects.hash_id(old.digests["formats/crc.py"])
-    assert [request for request in requests if request[0] == digest]
+    for codec in (manifest.DEFLATE, manifest.PLAIN):
+        table = list(ota_releases.FILES)
+        table[2] = table[2][:3] + (codec, 0)
+        store = install = None  # their flash
+        _, store = _store(96)
+        old, new = Release(SIGNER, 1, table=table), Release(SIGNER, 2, table=table)
+        slot_files.put(store, SLOT_A, old)
+        requests = []
+        install = _install(store, new, old)
+        assert _run(install, new.objects, requests)
+        assert install.done_bytes == install.total_bytes
+        _must_be_whole(store, new)
+        shared = [name for name in new.objects if name in old.objects]
+        assert shared and not [request for request in requests if request[0] in shared]
+        assert [entry[0] for entry in store.files.ilistdir("dl")] == ["manifest"]
+    # One that has rotted or is gone meanwhile is fetched.
+    for is_gone in (False, True):
+        _, store = _store(96)
+        slot_files.put(store, SLOT_A, old)
+        if is_gone:
+            store.files.remove("s/a/formats/crc.py")
+        else:
+            with store.files.open("s/a/formats/crc.py", "r+b") as file:
+                file.write(b"#")
+        requests = []
+        assert _run(_install(store, new, old), new.objects, requests)
+        _must_be_whole(store, new)
+        digest = objects.hash_id(old.digests["formats/crc.py"])
+        assert [request for request in requests if request[0] == digest]
+
+
+def test_a_packed_file_that_is_longer_than_it_may_be_is_fetched_again():
+    _, store = _store()
+    packed = deflate_cases.PACKED
+    release = CustomRelease([(1, "packed.py", deflate_cases.CONTENT, packed)])
+    for left in (packed + b"x", b"x" * 300, packed, packed[:50]):
+        slot_files.write_file(store.files, "dl/manifest", release.content)
+        slot_files.write_file(store.files, "dl/0.z", left)
+        slot_files.write_file(store.files, "s/b/app/packed.py", b"old")
+        here = len(left) if len(left) <= len(packed) else 0
+        requests = []
+        install = _install(store, release)
+        assert _run(install, release.objects, requests)
+        _must_be_whole(store, release)
+        assert [request[1:] for request in requests] == (
+            [(here, len(packed) - here)] if here < len(packed) else []
+        )
+        assert install.done_bytes == install.total_bytes
+        assert [entry[0] for entry in store.files.ilistdir("dl")] == ["manifest"]
 
 
 def test_what_another_release_has_left_is_removed():
@@ -159,10 +194,12 @@ def test_wrong_bytes_are_found_and_fetched_again():
         bad[name] = bad[name][:100] + b"#" + bad[name][101:]
         install = _install(store, release)
         raises(errors.UPDATE_HASH, _run, install, bad)
+        kept = [entry[0] for entry in store.files.ilistdir("s/b/app")]
+        assert path[len("app/") :] not in kept
         requests = []
         assert _run(install, release.objects, requests)
         _must_be_whole(store, release)
-        assert requests[0][:2] == (name, 0)
+        assert requests[0][:2] == (name, 0) and install.done_bytes == install.total_bytes
     print("ota wrong bytes: fetched again, the others kept")
 
 
@@ -245,6 +282,138 @@ def test_pieces_of_a_wrong_size_are_refused():
         install.step()
     raises(errors.UPDATE_CHUNK, install.put, b"")
     assert _run(install, release.objects)
+
+
+class Files:
+    """A filesystem that counts its open files, and that is full in the middle of some writes.
+
+    Attributes:
+        n_open: files that are open.
+        opened: paths of all that were.
+        fails: how many of the next files for writing take half of what is written.
+    """
+
+    def __init__(self, files):
+        self._files = files
+        self.n_open = 0
+        self.opened = []
+        self.fails = 0
+
+    def __getattr__(self, name):
+        return getattr(self._files, name)
+
+    def open(self, path, mode):
+        """Open a file."""
+        is_half = self.fails > 0 and mode != "rb"
+        self.fails -= is_half
+        file = self._files.open(path, mode)
+        self.n_open += 1
+        self.opened.append(path)
+        return File(self, file, is_half)
+
+
+class File(io.IOBase):
+    """One file of `Files`."""
+
+    def __init__(self, files, file, is_half):
+        self._files = files
+        self._file = file
+        self._is_half = is_half
+        self.read = file.read
+        self.readinto = file.readinto
+
+    def write(self, content):
+        """Write it, or a half."""
+        if not self._is_half:
+            return self._file.write(content)
+        self._file.write(content[: len(content) // 2])
+        raise OSError(28)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self._files.n_open -= 1
+
+
+def test_close_closes_every_file_wherever_it_comes():
+    packed = CustomRelease([(1, "packed.py", deflate_cases.CONTENT, deflate_cases.PACKED)])
+    old = Release(SIGNER, 1)
+    n_closed = 0
+    for release, beside in ((packed, None), (Release(SIGNER, 2), old)):
+        _, store = _store(96)
+        slot_files.put(store, SLOT_A, old)
+        store.files = Files(store.files)
+        install = None
+        n_steps = 0
+        while not (install and install.is_done):
+            n_steps += 1
+            install = _install(store, release, beside)
+            _run(install, release.objects, None, n_steps)
+            n_closed += store.files.n_open
+            install.close()
+            assert store.files.n_open == 0 and install.next_request() is None
+        _must_be_whole(store, release)
+    assert n_closed > 3, "no file was ever open"
+
+
+def test_what_was_right_is_not_read_again():
+    _, store = _store()
+    store.files = Files(store.files)
+    release = CustomRelease([(2, "a.py", b"A = 1\n", None), (2, "b.py", b"B = 1\n", None)])
+    bad = dict(release.objects)
+    for entry in _found(release).files:
+        if entry[4] == "b.py":
+            bad[objects.file_id(entry)] = b"B = 2\n"
+    install = _install(store, release)
+    raises(errors.UPDATE_HASH, _run, install, bad)
+    assert "s/b/formats/a.py" in store.files.opened
+    store.files.opened.clear()
+    assert _run(install, release.objects)
+    assert "s/b/formats/a.py" not in store.files.opened
+    _must_be_whole(store, release)
+
+
+def test_a_manifest_that_rots_in_the_journal_makes_no_slot_whole():
+    _, store = _store()
+    release = CustomRelease([(2, "a.py", b"A = 1\n", None)])
+    install = _install(store, release)
+    while install.next_request() is None:
+        install.step()
+    with store.files.open("dl/manifest", "r+b") as file:
+        file.write(b"#")
+    raises(errors.UPDATE_HASH, _run, install, release.objects)
+    assert [entry[0] for entry in store.files.ilistdir("s/b")] == ["formats"]
+    assert _run(_install(store, release), release.objects)
+    _must_be_whole(store, release)
+
+
+def test_half_a_piece_that_arrived_is_not_asked_for_again():
+    _, store = _store()
+    store.files = Files(store.files)
+    content = bytes(range(256)) * 16
+    release = CustomRelease([(2, "plain.py", content, None)])
+    install = _install(store, release)
+    while install.next_request() is None:
+        install.step()
+    name, offset, n_bytes = install.next_request()
+    assert (offset, n_bytes) == (0, 4096)
+    store.files.fails = 1
+    raises_kind(OSError, install.put, content[:1000])
+    while install.next_request() is None:
+        install.step()
+    assert install.next_request() == (name, 500, 3596) and install.done_bytes == 500
+    install.step()
+    assert install.next_request() == (name, 500, 3596)
+    assert _run(install, release.objects)
+    _must_be_whole(store, release)
+
+
+def test_no_release_brings_firmware_where_nothing_takes_it():
+    _, store = _store()
+    release = CustomRelease([(manifest.FIRMWARE, "firmware.bin", b"firmware", None)])
+    raises(errors.UPDATE_PARTITION, _run, _install(store, release), release.objects)
 
 
 def test_no_room_is_known_before_anything_is_changed():

@@ -5,15 +5,22 @@
  */
 #include <signal.h>
 #include <stddef.h>
+#include <sys/time.h>
 
 #include "py/runtime.h"
 
+#define AGAIN_US 5000
+
 static void interrupt(int number) {
-    (void)number;
     struct sigaction now;
     /* kbd_intr() switches between the port's own handler and the default. */
-    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_DFL) {
+    if (number == SIGUSR2 && sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_DFL) {
         mp_sched_keyboard_interrupt();
+    }
+    /* A call that began to block just now has not seen it: an alarm wakes that, too. */
+    if (MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL) {
+        struct itimerval again = {{0, 0}, {0, AGAIN_US}};
+        setitimer(ITIMER_REAL, &again, NULL);
     }
 }
 
@@ -21,5 +28,7 @@ __attribute__((constructor)) static void listen(void) {
     struct sigaction action = {0};
     action.sa_handler = interrupt;
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGALRM);
     sigaction(SIGUSR2, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
 }

@@ -1,7 +1,9 @@
 """The raw REPL of a small board, played by MicroPython's unix port over its stdin and stdout.
 
 What the host sends is executed by a real interpreter, on a real LittleFS that takes the place of
-the root. tests/fakes/repl_board.py starts it.
+the root. tests/fakes/repl_board.py starts it. Ctrl-C is SIGUSR2, which boards/unix takes as a
+chip's serial port does: it stops a program at its next bytecode, and between programs it does
+nothing but be the byte that comes with it.
 
 Arguments: the file that is the flash; a "version" such as 1.20.0, or "-" for the interpreter's
 own; the name of the implementation; the chip's number in hexadecimal digits; where modules are
@@ -13,10 +15,13 @@ import binascii
 import io
 import sys
 
+import micropython
 import vfs
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
-READY = b"\x06"  # from now on the process takes signals
+READY = b"\x06"  # from now on the process takes Ctrl-C
+CTRL_C = 3
+NEVER = -1
 WINDOW = 128
 BLOCK_BYTES = 4096
 
@@ -116,7 +121,6 @@ def read_pasted():
     while True:
         byte = stdin.read(1)
         if byte in (b"\x03", b"\x04"):
-            write(b"\x04")
             return source if byte == b"\x04" else b"raise KeyboardInterrupt"
         source += byte
         left -= 1
@@ -125,20 +129,43 @@ def read_pasted():
             write(b"\x01")
 
 
-def run(source, names):
+def attend(action):
+    """Runs what Ctrl-C may stop; returns the exception that ended it, or None."""
+    ended = None
+    try:
+        try:
+            micropython.kbd_intr(CTRL_C)
+            action()
+        except BaseException as error:
+            ended = error
+        micropython.kbd_intr(NEVER)
+        for _ in range(2):
+            pass  # a jump raises a Ctrl-C that is pending
+    except KeyboardInterrupt as error:
+        micropython.kbd_intr(NEVER)
+        if ended is None:
+            ended = error
+    return ended
+
+
+def run(source, names, answer):
+    """Answers that the source is here, and runs it; returns whether it was a reset."""
     text = source.decode()
     if other is not None:
         text = text.replace("sys.implementation", "_implementation")
-    try:
+
+    def program():
+        write(answer)  # Ctrl-C by whoever has read that stops the program
         exec(compile(text, "<stdin>", "exec"), names)
-        write(b"\x04\x04>")
-    except SystemExit:
+
+    ended = attend(program)
+    if isinstance(ended, SystemExit):
         write(b"\r\n")
         return True
-    except BaseException as error:
-        report = io.StringIO()
-        sys.print_exception(error, report)
-        write(b"\x04" + report.getvalue().replace("\n", "\r\n").encode() + b"\x04>")
+    report = io.StringIO()
+    if ended is not None:
+        sys.print_exception(ended, report)
+    write(b"\x04" + report.getvalue().replace("\n", "\r\n").encode() + b"\x04>")
     return False
 
 
@@ -182,8 +209,7 @@ class Repl:
     def end(self):
         text, self.source = self.source, bytearray()
         if self.is_raw:
-            write(b"OK")
-            self.run(text)
+            self.run(text, b"OK")
         else:
             write(b"MPY: soft reboot\r\n>>> ")
             self.names = restart()
@@ -191,27 +217,31 @@ class Repl:
     def paste(self):
         if self.is_raw:
             stdin.read(2)
-            self.run(read_pasted())
+            self.run(read_pasted(), b"\x04")
 
-    def run(self, text):
-        if run(text, self.names):
+    def run(self, text, answer):
+        if run(text, self.names, answer):
             self.names, self.is_raw = restart(), False
 
 
-def main():
-    repl = Repl()
+def start(names):
     write(READY)
     if chip != "-":
-        stock_chip.start(repl.names)
+        stock_chip.start(names)
+
+
+def main():
+    micropython.kbd_intr(NEVER)
+    repl = Repl()
+    ended = attend(lambda: start(repl.names))
+    if isinstance(ended, SystemExit):
+        return
+    if ended is not None:
+        sys.print_exception(ended)
+    if chip != "-":
         repl.leave_raw()
-    while True:
-        try:
-            byte = stdin.read(1)
-            if not byte:
-                return
-            repl.take(byte)
-        except KeyboardInterrupt:
-            pass
+    while byte := stdin.read(1):
+        repl.take(byte)
 
 
 main()

@@ -3,7 +3,6 @@
 Behind the line is `raw_repl.py` on MicroPython's unix port, or a TCP port such as the emulator's.
 """
 
-import contextlib
 import os
 import select
 import shutil
@@ -18,12 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 from serial_boards import Line, running
+
+from onebyte import toolchain
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("raw_repl.py")
 FROZEN_FROM = f"{ROOT}/firmware:{ROOT}/lib"
 BLOCK_BYTES = 4096
+READY = b"\x06"  # the first byte of an interpreter; from then on it takes Ctrl-C
 
 
 def micropython() -> str:
@@ -32,6 +35,17 @@ def micropython() -> str:
     found = str(beside) if beside.is_file() else shutil.which("micropython")
     assert found, "the packaged MicroPython is one of the project's dependencies"
     return found
+
+
+def unix_port() -> str:
+    """Return our own unix port, which takes Ctrl-C as a chip does."""
+    found = toolchain.find_unix_port()
+    if found is None:
+        reason = "no MicroPython build of our own: run make test, not pytest alone"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return str(found)
 
 
 class Process:
@@ -48,7 +62,6 @@ class Process:
 
     Attributes:
         flash: the file that is its flash.
-        starts: how often it was started.
     """
 
     def __init__(
@@ -63,64 +76,57 @@ class Process:
         self._folder = tempfile.TemporaryDirectory()
         self.flash = Path(self._folder.name) / "flash"
         self.flash.write_bytes(b"\xff" * BLOCK_BYTES * n_blocks)
-        self._arguments = [str(self.flash), version, name, unique_id, FROZEN_FROM]
-        self._arguments += [",".join(frozen), chip]
+        command = [unix_port(), str(SCRIPT), str(self.flash), version, name, unique_id]
+        command += [FROZEN_FROM, ",".join(frozen), chip]
         self._has_chip = chip != "-"
-        self.starts = 0
-        self._start()
-
-    def _start(self) -> None:
+        self._is_resetting = False
+        self._held = b""
+        # A shell starts it anew: a fork of this process would for a moment hold the ports that a
+        # command has just closed, and the next command would find them locked.
         self._process = subprocess.Popen(
-            [micropython(), str(SCRIPT), *self._arguments],
+            ["sh", "-c", "trap '' USR2; while \"$@\"; do :; done", "sh", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in, self.out = self._process.stdin, self._process.stdout
-        assert self.out.read(1) == b"\x06"
-        self._is_running = self._has_chip
-        self._is_resetting = False
-        self.starts += 1
+        assert self.out.read(1) == READY
 
     def fileno(self) -> int:
         return self.out.fileno()
 
     def send(self, data: bytes) -> None:
         while data:
-            before, key, data = data.partition(b"\x03")
-            self._is_running = self._is_running or b"\x04" in before
-            # A chip resets within microseconds: no Ctrl-C of this computer is in time.
+            before, key, after = data.partition(b"\x03")
+            self._in.write(before)
+            # A chip resets within microseconds: this computer's next Ctrl-C comes after that.
             self._is_resetting = self._is_resetting or b"machine.reset()" in before
-            if key and self._is_running and not self._is_resetting:
-                self._write(before)
-                self._process.send_signal(signal.SIGINT)
-                time.sleep(0.03)  # a second one before the first is seen would end the process
-                before = b""
-            self._write(before + key)
-
-    def _write(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it resets, and hears nothing
-            self._in.write(data)
+            if self._is_resetting and self._has_chip:
+                self._held += key + after
+                return
+            if key:
+                os.killpg(self._process.pid, signal.SIGUSR2)
+                # A program that reads its input should end before it takes what follows. Where it
+                # does not, what stops it tries again, and then it has ended.
+                time.sleep(0.03)
+            self._in.write(key)
+            data = after
 
     def receive(self) -> bytes:
         data = os.read(self.out.fileno(), 4096)
-        if not data and self._has_chip:
-            self._end()
-            self._start()
-        if data.endswith((b">", b">>> ")):
-            self._is_running = self._is_resetting = False
-        return data
-
-    def _end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._in.close()
-        self._process.terminate()
-        self._process.wait(10)
-        self.out.close()
+        assert data, "the interpreter has ended"
+        if READY in data or data.endswith((b">", b">>> ")):
+            self._is_resetting, held, self._held = False, self._held, b""
+            self.send(held)
+        return data.replace(READY, b"")
 
     def close(self) -> None:
-        self._end()
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(60)
+        self._in.close()
+        self.out.close()
         self._folder.cleanup()
 
 

@@ -46,11 +46,18 @@ class Line:
         self.is_open = True
 
     def unplug(self) -> None:
+        """Take the port away; its name stays ours, and no other process's port is called so."""
         with self._lock:
             if self.is_open:
                 self.is_open = False
                 os.close(self.master)
+
+    def close(self) -> None:
+        self.unplug()
+        with self._lock:
+            if self._slave >= 0:
                 os.close(self._slave)
+                self._slave = -1
 
     def read(self, seconds: float = 0.02) -> bytes:
         readable, _, _ = select.select([self.master], [], [], seconds)
@@ -72,8 +79,8 @@ def running(line: Line, step: Callable[[Line], None]) -> Iterator[Line]:
         yield line
     finally:
         end.set()
-        thread.join(10)
-        line.unplug()
+        thread.join(60)
+        line.close()
 
 
 @contextmanager

@@ -5,8 +5,11 @@ real time, and a Wi-Fi named "home" takes everybody. Of the chip's architecture 
 says is different from this machine's.
 """
 
+import os
 import sys
 import time
+
+import micropython
 
 _CHIPS = {
     "rp2": ("rp2", "Raspberry Pi Pico W with RP2040"),
@@ -69,6 +72,17 @@ class _Esp32:
     Partition = _Partition
 
 
+def _reset():
+    """Ends the process; from here on Ctrl-C is not heard, as by a chip that starts."""
+    micropython.kbd_intr(-1)
+    try:
+        for _ in range(2):
+            pass  # a jump raises a Ctrl-C that is pending
+    except KeyboardInterrupt:
+        pass
+    sys.exit()
+
+
 def make(name, unique_id):
     """Put the chip's modules in place.
 
@@ -83,7 +97,7 @@ def make(name, unique_id):
     from fake_mpu6050 import FakeMPU6050
     from i2c_chips import Bus
 
-    machine.reset = sys.exit
+    machine.reset = _reset
     machine.unique_id = lambda: unique_id
     machine.world.bus = Bus(_Time())
     machine.world.bus.chips[0x68] = FakeMPU6050(machine.world.bus.time)
@@ -92,22 +106,33 @@ def make(name, unique_id):
     sys.modules["sys"] = _Sys(sys, *_CHIPS[name])
 
 
+def _load_native():
+    """Load native modules from their files, since this interpreter has its own compiled in."""
+    path = sys.path[:]
+    for name in ("obkernels", "obed25519"):
+        try:
+            os.stat("/lib/%s.mpy" % name)
+        except OSError:
+            continue
+        sys.path[:] = [""]
+        module = __import__("/lib/" + name)
+        sys.path[:] = path
+        module.__name__ = name
+        sys.modules[name] = module
+
+
 def start(names):
     """Run boot.py and main.py as the image does.
 
     Raises:
         SystemExit: a reset.
+        BaseException: What ends either; the prompt comes next.
     """
+    _load_native()
     for path in ("/boot.py", "/main.py"):
         try:
             with open(path) as file:
                 text = file.read()
         except OSError:
             continue
-        try:
-            exec(compile(text, path, "exec"), names)
-        except SystemExit:
-            raise
-        except BaseException as error:
-            sys.print_exception(error)
-            return
+        exec(compile(text, path, "exec"), names)

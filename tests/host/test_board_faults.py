@@ -107,7 +107,7 @@ def test_busy_port_says_so(name: str, command: Run) -> None:
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     got = command(name, line.path)
     os.close(other)
-    line.unplug()
+    line.close()
     assert_refused(got, f"{line.path} is busy", "another program has it open", "end that")
 
 
@@ -156,7 +156,7 @@ def test_raw_repl_that_does_not_answer_is_told(
     monkeypatch.setattr(diagnosis, "_SYNC_S", 0.05)
     line = Line()
     got = command(name, line.path)
-    line.unplug()
+    line.close()
     assert_refused(got, "the raw REPL does not answer", "press RESET and try again")
 
 

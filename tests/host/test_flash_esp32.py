@@ -151,7 +151,7 @@ def test_boards_at_once_have_a_line_each(path: Path) -> None:
 def test_board_in_the_wrong_mode_says_how_to_get_into_the_right_one(path: Path) -> None:
     silent = Line()
     assert_refused(onebyte("flash", path, "--port", silent.path), "wrong mode", "hold BOOT")
-    silent.unplug()
+    silent.close()
     with chatter(b"onebyte node: squat\r\n") as line:
         assert_refused(onebyte("flash", path, "--port", line.path), "wrong mode", "hold BOOT")
 
@@ -171,7 +171,7 @@ def test_port_that_is_busy(path: Path) -> None:
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     got = onebyte("flash", path, "--port", line.path)
     os.close(other)
-    line.unplug()
+    line.close()
     assert_refused(got, f"{line.path} is busy", "another program")
 
 
@@ -188,7 +188,7 @@ def test_port_without_permission_names_the_group(monkeypatch: pytest.MonkeyPatch
         if was_root:
             os.seteuid(0)
         line_group = os.stat(line.path).st_gid
-        line.unplug()
+        line.close()
     group = ports.grp.getgrgid(line_group).gr_name
     assert str(error.value) == (
         f"no permission on {line.path}: it belongs to the group {group}; "
@@ -222,7 +222,7 @@ def test_list_has_chip_and_version_and_opens_no_strangers(
         ]
     )
     assert stranger.read() == b""
-    stranger.unplug()
+    stranger.close()
 
 
 def test_only_ports_that_may_have_the_chip_are_flashed(

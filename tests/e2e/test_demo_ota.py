@@ -1,5 +1,6 @@
 """Updates of a running node, good and bad ones; and that the demonstration sees what is wrong."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,7 +78,7 @@ def test_good_releases_stay_and_bad_ones_go(
     # The model changed while the node ran, once for the better and once in vain.
     assert any(len({run.model for run in one.runs}) == 2 for one in play.explained.values())
     assert play.n_hangs >= 2 and play.n_crashes == 0 and play.n_restarts >= 6
-    assert 4 < play.longest_pause_s < 30
+    assert 4 < play.longest_pause_s < 60, "a watchdog's time, its tries, and a slow machine"
 
 
 def keep(function, seen):
@@ -229,17 +230,28 @@ def test_a_node_that_ends_or_hangs_is_started_again(
     code: list[int | None] = [None]
     monkeypatch.setattr(SupervisedNode, "returncode", property(lambda self: code[0]))
     clock = [1000.0]
-    monkeypatch.setattr("time.time", lambda: clock[0])
-    node._started_s = 1000.0
-    for moment, status, why in (
-        (1003.0, None, ""),
-        (1005.0, None, "the watchdog ended it"),
-        (1005.0, 75, "it restarts"),
-        (1005.0, 1, "it ended with 1"),
-        (1005.0, -9, "it ended with -9"),
-        (1005.0, 0, "its recording is over, it begins anew"),
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    node._silent_s, node._turned_s, node._last_sign = 0.0, clock[0], 0
+    heartbeat = tmp_path / "heartbeat"
+    for _ in range(20):
+        heartbeat.write_text("")
+        os.utime(heartbeat, (clock[0], clock[0]))
+        clock[0] += 0.4
+        assert node.watch() == ""
+    clock[0] += 3600  # this computer slept: it has not seen whether the node is silent
+    assert node.watch() == ""
+    for _ in range(20):
+        clock[0] += 0.4
+        if why := node.watch():
+            break
+    assert why == "the watchdog ended it" and 1011 < clock[0] - 3600 < 1013
+    for status, why in (
+        (75, "it restarts"),
+        (1, "it ended with 1"),
+        (-9, "it ended with -9"),
+        (0, "its recording is over, it begins anew"),
     ):
-        clock[0], code[0] = moment, status
+        code[0] = status
         assert node.watch() == why
     assert (node.n_hangs, node.n_restarts, node.n_crashes) == (1, 1, 2)
     assert started == ["kill", *["start"] * 5]

@@ -34,11 +34,10 @@ from onebyte.updates.rollout import CONFIRMED, REFUSED, REVERTED, Course, Rollou
 __all__ = ["Outcome", "Play", "Show", "lines", "models_line", "perform", "prepare"]
 
 TENANT, DEVICE = "demo", "watch"
-TRIAL_S = 10
-_STEP_S = 60.0  # longer than any step takes
+TRIAL_S = 15
+_STEP_S = 240.0  # longer than any step takes, on a slow machine, too
 _LEAST_DECISIONS = 20  # between two releases
 _POLL_S = 0.05
-_QUIET_S = 3.0
 _WAIT_S = 1.5  # for decisions of an earlier start
 
 Tell = Callable[[str], None]
@@ -250,9 +249,9 @@ class _Stage:
     def _interrupt(self) -> None:
         """End the node as Ctrl-C does, and take what still comes."""
         self._node.interrupt()
-        quiet_at = time.monotonic() + _QUIET_S
-        while time.monotonic() < quiet_at:
-            self._take_messages()
+        for message in self._link.settle():
+            self._take_message(message)
+        self._take_decisions(self._monitor.finish())
 
     def _turn(self) -> None:
         why = self._node.watch()
@@ -262,11 +261,14 @@ class _Stage:
 
     def _take_messages(self) -> None:
         for message in self._link.messages(_POLL_S):
-            self._take_report(message)
-            self._take_decisions(self._monitor.take(message))
+            self._take_message(message)
         self._take_decisions(self._monitor.tick(time.time()))
         for device, command in self._monitor.commands(time.time()):
             self._link.publish(topics.pack(device.tenant, device.name, topics.COMMAND), command)
+
+    def _take_message(self, message: Message) -> None:
+        self._take_report(message)
+        self._take_decisions(self._monitor.take(message))
 
     def _take_report(self, message: Message) -> None:
         if self._rollout is None:

@@ -17,6 +17,7 @@ RESTART_STATUS = 75  # `ota.platform_unix`
 UPDATE_FOLDER = "updates"
 
 _HANG_S = 4.0  # without a heartbeat
+_TURN_S = 0.5  # counts at most from one turn to the next: this computer may stand still, too
 _HEARTBEAT = "heartbeat"
 
 
@@ -44,7 +45,8 @@ class SupervisedNode(Node):
     ) -> None:
         super().__init__(folder, options, *scene)
         self.n_restarts = self.n_crashes = self.n_hangs = 0
-        self._started_s = 0.0
+        self._silent_s = self._turned_s = 0.0
+        self._last_sign = 0
         self.updates = folder / UPDATE_FOLDER
         for name, content in identity.items():
             path = self.updates / name
@@ -57,14 +59,14 @@ class SupervisedNode(Node):
 
     def start(self) -> None:
         """Boot."""
-        self._started_s = time.time()
+        self._silent_s, self._turned_s = 0.0, time.monotonic()
         super().start()
 
     def watch(self) -> str:
         """Start it again where that is due; return why, empty when it runs on."""
         code = self.returncode
         if code is None:
-            if time.time() - self._last_sign_s() < _HANG_S:
+            if not self._is_hanging():
                 return ""
             self.n_hangs += 1
             self.kill()
@@ -94,8 +96,18 @@ class SupervisedNode(Node):
                 found.append(json.loads(line))
         return found
 
-    def _last_sign_s(self) -> float:
+    def _is_hanging(self) -> bool:
+        """Count the time without a heartbeat, as far as we have watched it go by."""
+        now_s = time.monotonic()
+        passed_s = min(now_s - self._turned_s, _TURN_S)
+        self._turned_s = now_s
+        sign = self._sign()
+        self._silent_s = self._silent_s + passed_s if sign == self._last_sign else 0.0
+        self._last_sign = sign
+        return self._silent_s >= _HANG_S
+
+    def _sign(self) -> int:
         try:
-            return max(self._started_s, (self.folder / _HEARTBEAT).stat().st_mtime)
+            return (self.folder / _HEARTBEAT).stat().st_mtime_ns
         except FileNotFoundError:
-            return self._started_s
+            return 0

@@ -60,9 +60,6 @@ Run = Callable[[str, object], tuple[int, str, str]]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No boards but the fake one, and waits that it does not need."""
     hide_boards(monkeypatch)
-    for name, seconds in {"_STOP_S": 2.0, "_ANSWER_S": 1.0, "_QUIET_S": 0.1}.items():
-        monkeypatch.setattr(transport, name, seconds)
-    monkeypatch.setattr(link, "EXEC_S", 1.0)
     monkeypatch.setattr(catch, "_PORT_S", 0.2)
     monkeypatch.setattr(catch, "_OTHER_S", 0.2)
 
@@ -198,7 +195,11 @@ def test_pulled_cable_during_a_trial_is_told() -> None:
 
 
 @pytest.mark.parametrize("name", ["collect", "doctor"])
-def test_board_that_falls_silent_is_told_from_damage(name: str, command: Run) -> None:
+def test_board_that_falls_silent_is_told_from_damage(
+    name: str, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_ANSWER_S", 1.0)
+    monkeypatch.setattr(link, "EXEC_S", 1.0)
     with ReplBoard(stall_after=1990) as board:
         got = command(name, board.path)
     assert_refused(got, "the board stopped answering: press RESET and try again")

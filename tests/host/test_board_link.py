@@ -4,7 +4,8 @@ import fcntl
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,20 @@ CONTENT = bytes(range(256)) * 12
 OLD = b"the old one"
 
 
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Shorter waits, for what never comes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "_STOP_S", 0.4)
+        patch.setattr(transport, "_ANSWER_S", 0.5)
+        patch.setattr(link, "EXEC_S", 0.5)
+        yield
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that a fake board does not need."""
-    for name, seconds in {"_STOP_S": 0.4, "_ANSWER_S": 0.5}.items():
-        monkeypatch.setattr(transport, name, seconds)
-    monkeypatch.setattr(link, "EXEC_S", 0.5)
+def impatient() -> Iterator[None]:
+    with impatience():
+        yield
 
 
 def write_content(board: Board) -> None:
@@ -143,6 +152,23 @@ def test_output_comes_while_the_program_runs_and_may_stop_it() -> None:
         assert int(board.exec("print(n)")) == n, "the program still runs"
 
 
+def test_ctrl_c_never_leaves_the_heap_locked() -> None:
+    """Where it is an exception in the middle of the garbage collector, it does."""
+    busy = "import gc\nprint('on')\nwhile 1:\n x = [bytes(99) for i in range(200)]\n gc.collect()"
+
+    class Enough(Exception):
+        pass
+
+    def stop(piece: bytes) -> None:
+        raise Enough
+
+    with ReplBoard() as fake, open_board(fake.path) as board:
+        for _ in range(10):
+            with pytest.raises(Enough):
+                board.exec(busy, on_output=stop)
+            assert board.exec("print(len(bytearray(1000)))") == "1000\n"
+
+
 def test_program_that_takes_too_long_is_stopped_and_the_next_answer_is_its_own() -> None:
     with ReplBoard() as fake, open_board(fake.path) as board:
         board.exec("import time\nn = 0")
@@ -186,7 +212,7 @@ def test_flash_that_runs_full_all_the_same(monkeypatch: pytest.MonkeyPatch) -> N
         assert (board.read_file("/old"), names_on(board)) == (OLD, ["old"])
 
 
-def test_unplugged_while_copying_leaves_a_whole_file(impatient: None) -> None:
+def test_unplugged_while_copying_leaves_a_whole_file() -> None:
     with ReplBoard() as fake:
         with open_board(fake.path) as board:
             board.write_file("/f", OLD)
@@ -211,7 +237,7 @@ def test_unplugged_while_copying_leaves_a_whole_file(impatient: None) -> None:
 
 
 @pytest.mark.parametrize("share", [0.6])
-def test_board_that_stops_answering_while_copying(impatient: None, share: float) -> None:
+def test_board_that_stops_answering_while_copying(share: float) -> None:
     with ReplBoard() as fake:
         with open_board(fake.path) as board:
             board.write_file("/f", OLD)
@@ -220,7 +246,8 @@ def test_board_that_stops_answering_while_copying(impatient: None, share: float)
             fake.stall_after = fake.n_in + int(share * 3000)
             write_content(board)
 
-        refuse(fake.path, r"stopped answering|does not answer|is damaged", stall)
+        with impatience():
+            refuse(fake.path, r"stopped answering|does not answer|is damaged", stall)
         fake.replug()
         with open_board(fake.path) as board:
             assert board.read_file("/f") == OLD
@@ -228,12 +255,12 @@ def test_board_that_stops_answering_while_copying(impatient: None, share: float)
 
 @pytest.mark.parametrize("every", [211, 499])
 @pytest.mark.parametrize("side", ["garble_every", "garble_in_every"])
-def test_damaged_bytes_never_become_a_file(impatient: None, side: str, every: int) -> None:
+def test_damaged_bytes_never_become_a_file(side: str, every: int) -> None:
     with ReplBoard() as fake:
         with open_board(fake.path) as board:
             board.write_file("/f", OLD)
         try:
-            with open_board(fake.path) as board:
+            with impatience(), open_board(fake.path) as board:
                 setattr(fake, side, every)
                 board.write_file("/f", CONTENT)
         except UserError as error:
@@ -243,7 +270,7 @@ def test_damaged_bytes_never_become_a_file(impatient: None, side: str, every: in
             assert board.read_file("/f") in (OLD, CONTENT)
 
 
-def test_damaged_byte_that_nobody_else_notices_is_found_by_the_hash(impatient: None) -> None:
+def test_damaged_byte_that_nobody_else_notices_is_found_by_the_hash() -> None:
     with ReplBoard() as fake, open_board(fake.path) as board:
         board.write_file("/f", OLD)
         fake.swap = (b"AAAA", b"AAAB")  # still base64, and still so long
@@ -253,7 +280,7 @@ def test_damaged_byte_that_nobody_else_notices_is_found_by_the_hash(impatient: N
         assert (board.read_file("/f"), names_on(board)) == (OLD, ["f"])
 
 
-def test_damaged_answer_is_no_content(impatient: None) -> None:
+def test_damaged_answer_is_no_content() -> None:
     with ReplBoard() as fake, open_board(fake.path) as board:
         board.write_file("/f", CONTENT)
         fake.garble_every = 1000
@@ -368,7 +395,7 @@ with open(NEW,'rb') as opened:print(len(opened.read()))
 """
 
 
-def test_file_left_open_by_a_pulled_cable_spoils_nothing_later(impatient: None) -> None:
+def test_file_left_open_by_a_pulled_cable_spoils_nothing_later() -> None:
     with ReplBoard() as fake:
         with open_board(fake.path) as board:
             before = fake.n_in

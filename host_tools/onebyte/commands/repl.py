@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from onebyte.arguments import port_option
 from onebyte.errors import UserError
+
+if TYPE_CHECKING:
+    from onebyte.boards.transport import Transport
 
 
 @click.command(short_help="MicroPython's prompt")
@@ -25,27 +29,31 @@ def command(port: str, capture: Path | None) -> None:
              onebyte repl --port /dev/ttyACM0 --capture session.txt
     """
     from onebyte.boards.diagnosis import choose_port
+    from onebyte.boards.transport import Transport
 
-    device = choose_port(port)
-    if not sys.stdin.isatty():
-        raise UserError("a prompt needs a terminal; `onebyte run FILE` executes a script")
-    if capture is not None:
-        try:
-            capture.touch()
-        except OSError as error:
-            raise UserError(f"cannot write {capture}: {error.strerror}") from error
-    _talk(device, capture)
+    # First, since it says why a port cannot be opened as every other command does.
+    transport = Transport(choose_port(port))
+    try:
+        if not sys.stdin.isatty():
+            raise UserError("a prompt needs a terminal; `onebyte run FILE` executes a script")
+        if capture is not None:
+            try:
+                capture.touch()
+            except OSError as error:
+                raise UserError(f"cannot write {capture}: {error.strerror}") from error
+        _talk(transport, capture)
+    finally:
+        transport.close()
 
 
-def _talk(device: str, capture: Path | None) -> None:
+def _talk(transport: "Transport", capture: Path | None) -> None:
     from mpremote import main, repl
 
     from onebyte.boards.ports import PORT_ERRORS
-    from onebyte.boards.transport import Transport
 
     state = main.State()
     # Not by its command line, which knows no socket:// and ends well when the board is lost.
-    state.transport = Transport(device)
+    state.transport = transport
     arguments = main.argparse_repl().parse_args([])
     arguments.capture = capture
     try:
@@ -56,5 +64,3 @@ def _talk(device: str, capture: Path | None) -> None:
     except UserError:
         click.echo()  # below what the board said last
         raise
-    finally:
-        state.transport.close()

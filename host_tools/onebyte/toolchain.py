@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "check_checkout",
     "extract",
     "find_unix_port",
+    "locked",
     "micropython_source",
     "unpack_umqtt",
 ]
@@ -48,6 +50,17 @@ _UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12
 
 # What natmods and the unix port need of the source; a folder without it is refused at once.
 _SOURCE_FILES = ("py/dynruntime.mk", "py/mpconfig.h", "tools/mpy_ld.py", "ports/unix/Makefile")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time through; the others wait."""
+    import fcntl  # only where there is a make, too
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file ends it
+        yield
 
 
 def check_checkout(what: str) -> None:
@@ -171,8 +184,9 @@ def build_natmod(
         raise UserError(f"no native module {module!r} under {folder.parent}")
     variables = {"BUILD": str(ROOT / "build" / "natmod" / arch), **(settings or {})}
     variables |= {"ARCH": arch, "MPY_DIR": str(source), "PYTHON": sys.executable}
-    _make(folder, variables, ())
     built = Path(variables["BUILD"], f"{module}.mpy")
+    with locked(built.with_suffix(".lock")):
+        _make(folder, variables, ())
     if not built.is_file():
         raise UserError(f"make in {folder} left no {built}")
     return built

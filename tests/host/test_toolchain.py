@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,19 @@ def test_native_module_is_built_for_its_architecture(project: Path) -> None:
     built = toolchain.build_natmod("tiny", "armv6m", Path("/source"))
     assert built == project / "build" / "natmod" / "armv6m" / "tiny.mpy"
     assert built.read_text() == "/source\n"
+
+
+def test_two_builds_of_a_module_do_not_meet(project: Path) -> None:
+    makefile = project / "lib" / "native" / "tiny" / "Makefile"
+    makefile.write_text(
+        "all:\n\tmkdir $(BUILD)/busy && sleep 0.3 && rmdir $(BUILD)/busy\n"
+        "\ttouch $(BUILD)/tiny.mpy\n"
+    )
+    with ThreadPoolExecutor(3) as pool:
+        built = [
+            pool.submit(toolchain.build_natmod, "tiny", "x64", Path("/source")) for _ in range(3)
+        ]
+    assert len({each.result() for each in built}) == 1
 
 
 def test_failed_build_names_its_first_error_and_keeps_the_log(project: Path) -> None:

@@ -1,6 +1,7 @@
 """Build the native modules for every chip, measure them, and lay them out for `mip install`."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def build_all(
             (built.path.name, built.path.read_bytes()),
             (MODULES[module], _package_json(built.path.name)),
         ):
-            part = folder / f".{name}.part"
+            part = folder / f".{name}.{os.getpid()}.part"  # others may do the same now
             part.write_bytes(data)
             part.replace(folder / name)
         all_built[arch] = Built(folder / built.path.name, built.sizes, built.helpers)

@@ -6,20 +6,19 @@ change in a folder given by `MPY_DIR` is seen at the next build. A checkout that
 is used as it is.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from onebyte import debian, download, toolchain
 from onebyte.errors import UserError
+from onebyte.toolchain import locked
 
 __all__ = ["Tree", "assemble", "locked"]
 
@@ -121,15 +120,6 @@ def assemble() -> Tree:
     with locked(target.with_suffix(".lock")):
         _link(source, libraries, [one.name for one in missing], target)
     return Tree(target, f"{version} {libraries.name}" if is_pinned else "")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time through; the others wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file ends it
-        yield
 
 
 def _version_of(source: Path) -> str:

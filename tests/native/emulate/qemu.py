@@ -1,5 +1,6 @@
 """Run native modules in QEMU's user mode, or inside MicroPython's unix port for this machine."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -86,10 +87,13 @@ def compile_program(
     flags += [f"-DMP_CONFIGFILE=<{config}>", f"-DEMULATED_ARCH={mpyfile.ARCH_NUMBERS[arch]}"]
     flags += ["-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_NONE", *more_flags]
     program.parent.mkdir(parents=True, exist_ok=True)
-    command = [compiler, *flags, "-o", str(program), *map(str, sources)]
+    # Another process may execute the program at this moment, or be about to.
+    part = program.with_name(f".{program.name}.{os.getpid()}.part")
+    command = [compiler, *flags, "-o", str(part), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UserError(f"{compiler} refused the emulated program: {done.stderr}")
+    part.replace(program)
     return program
 
 

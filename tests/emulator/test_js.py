@@ -12,7 +12,7 @@ from onebyte.emulator.engine import Engine
 
 _FOLDER = Path(__file__).parent
 _SOURCES = Path(emulator.__file__).with_name("js")
-_DEADLINE_S = 120
+_DEADLINE_S = 600
 
 
 def _run(engine: Engine, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -290,6 +290,7 @@ class Files:
     Attributes:
         n_open: files that are open.
         opened: paths of all that were.
+        n_calls: how often one was read or written.
         fails: how many of the next files for writing take half of what is written.
     """
 
@@ -297,6 +298,7 @@ class Files:
         self._files = files
         self.n_open = 0
         self.opened = []
+        self.n_calls = 0
         self.fails = 0
 
     def __getattr__(self, name):
@@ -320,10 +322,15 @@ class File(io.IOBase):
         self._file = file
         self._is_half = is_half
         self.read = file.read
-        self.readinto = file.readinto
+
+    def readinto(self, target):
+        """Read as much as fits."""
+        self._files.n_calls += 1
+        return self._file.readinto(target)
 
     def write(self, content):
         """Write it, or a half."""
+        self._files.n_calls += 1
         if not self._is_half:
             return self._file.write(content)
         self._file.write(content[: len(content) // 2])
@@ -356,6 +363,52 @@ def test_close_closes_every_file_wherever_it_comes():
             assert store.files.n_open == 0 and install.next_request() is None
         _must_be_whole(store, release)
     assert n_closed > 3, "no file was ever open"
+
+
+def test_a_step_is_bounded():
+    release = CustomRelease([(2, "large.py", bytes(range(256)) * 64, None)])
+    _, store = _store(96)
+    slot_files.put(store, SLOT_A, release)
+    store.files = Files(store.files)
+    # It is copied from the other slot, then fetched, then it is there already.
+    for beside, is_there in ((release, False), (None, False), (None, True)):
+        if not is_there and not beside:
+            store.files.remove("s/b/formats/large.py")
+        install = _install(store, release, beside)
+        most = 0
+        while not install.is_done:
+            store.files.n_calls = 0
+            _run(install, release.objects, None, 1)
+            most = max(most, store.files.n_calls)
+        _must_be_whole(store, release)
+        # Four blocks are read back at once, after the end of what was copied.
+        assert most == (5 if beside else 4)
+
+
+class Lender:
+    """A room for unpacking that notes what is done with it."""
+
+    def __init__(self):
+        self.log = []
+
+    def give(self):
+        """Note it."""
+        self.log.append("give")
+
+    def take(self):
+        """Note it."""
+        self.log.append("take")
+
+
+def test_the_room_is_there_whenever_nothing_is_unpacked_until_the_manifest():
+    _, store = _store()
+    files = [(1, "near.py", deflate_cases.NEAR_CONTENT, deflate_cases.NEAR)]
+    files.append((1, "packed.py", deflate_cases.CONTENT, deflate_cases.PACKED))
+    release = CustomRelease(files)
+    install = _install(store, release)
+    install.room = Lender()
+    assert _run(install, release.objects)
+    assert install.room.log == ["give", "take", "give", "take", "give"]
 
 
 def test_what_was_right_is_not_read_again():

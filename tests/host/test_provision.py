@@ -6,8 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -187,11 +186,7 @@ def test_board_without_an_app_says_so(toml: Path) -> None:
         assert [copy and copy[0] for copy in copies_on(bare)] == [1, 1]
 
 
-def test_unplugged_at_any_byte_leaves_the_old_or_the_new_one(
-    toml: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport, "_STOP_S", 1.0)
-    monkeypatch.setattr(link, "EXEC_S", 1.0)
+def test_unplugged_at_any_byte_leaves_the_old_or_the_new_one(toml: Path) -> None:
     with ReplBoard(frozen=FROZEN) as fake:
         provisioned(fake, "--file", toml)
         before = fake.n_in
@@ -609,14 +604,20 @@ def test_host_and_device_judge_by_the_same_code() -> None:
 def test_locked_board_is_opened_by_a_reset_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     from onebyte.boards import catch
 
-    monkeypatch.setattr(transport, "_ANSWER_S", 0.5)
+    catch_board = catch.catch_board
     with ReplBoard(frozen=FROZEN) as fake:
+
+        def catch_reset(port: str, tell: Callable[[str], object]) -> Any:
+            def press_reset(line: str) -> None:
+                tell(line)
+                fake.stall_after = None
+
+            return catch_board(port, press_reset)
+
+        monkeypatch.setattr(catch, "catch_board", catch_reset)
         put(fake, "/id/config.a", sealed.pack(5, BY_HAND.replace(b"}", b',"console":"locked"}')))
         fake.stall_after = fake.n_in  # as a locked node: nothing helps
-        timer = threading.Timer(2.0, lambda: setattr(fake, "stall_after", None))
-        timer.start()
         out = provisioned(fake, "--unlock")
-        timer.join()
         assert out.count("press RESET on the board now") == 1 and "configuration 6" in out
         assert on_board(fake)["console"] == "open"
         assert "the console is open" in provisioned(fake, "--unlock")
@@ -629,10 +630,10 @@ def test_locked_board_is_opened_by_a_reset_in_time(monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(catch, "Transport", noting)
         late = pytest.raises(UserError, match="did not open within 1 s: was RESET pressed")
-        with late, catch.catch_board(fake.path, print, 1.0):
+        with late, catch_board(fake.path, print, 1.0):
             pass
         # While one is open, the board comes back as another port.
         assert opened and not any(one.serial._port.is_open for one in opened)
     old = pytest.raises(UserError, match="is too old")
-    with ReplBoard(version="1.20.0") as fake, old, catch.catch_board(fake.path, print, 9.0):
+    with ReplBoard(version="1.20.0") as fake, old, catch_board(fake.path, print):
         pass

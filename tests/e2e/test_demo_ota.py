@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -19,6 +20,7 @@ from onebyte.simulation import demo, ota_demo, ota_releases
 from onebyte.simulation.explain import Host, explain
 from onebyte.simulation.ota_demo import Outcome, Play
 from onebyte.simulation.ota_releases import Step, Vendor
+from onebyte.simulation.process import Child
 from onebyte.simulation.supervised import SupervisedNode
 from onebyte.training import datasets, recipe
 from onebyte.updates import keys
@@ -218,6 +220,23 @@ def test_the_bad_releases_are_bad_in_one_way_only(tmp_path: Path) -> None:
         assert "run.mpy" in names and ("run_good.mpy" in names) == is_spoiled
 
 
+def test_time_that_a_process_waits_for_its_turn_is_known(tmp_path: Path) -> None:
+    """On Linux, where a busy machine must not look like a node that hangs."""
+    node = SupervisedNode.__new__(SupervisedNode)
+    commands = [["sh", "-c", "while :; do :; done"]] * (2 * (os.cpu_count() or 1))
+    crowd = [Child(command, tmp_path / "log") for command in commands]
+    try:
+        node._child = crowd[0]
+        end = time.monotonic() + 60
+        while node._delayed_s() < 0.05 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert node._delayed_s() >= 0.05
+    finally:
+        for child in crowd:
+            child.kill()
+    assert node._delayed_s() == 0.0, "it is gone"
+
+
 def test_a_node_that_ends_or_hangs_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +250,9 @@ def test_a_node_that_ends_or_hangs_is_started_again(
     monkeypatch.setattr(SupervisedNode, "returncode", property(lambda self: code[0]))
     clock = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    delayed = [0.0]
+    monkeypatch.setattr(SupervisedNode, "_delayed_s", lambda self: delayed[0])
+    node._delayed_before_s = 0.0
     node._silent_s, node._turned_s, node._last_sign = 0.0, clock[0], 0
     heartbeat = tmp_path / "heartbeat"
     for _ in range(20):
@@ -240,11 +262,15 @@ def test_a_node_that_ends_or_hangs_is_started_again(
         assert node.watch() == ""
     clock[0] += 3600  # this computer slept: it has not seen whether the node is silent
     assert node.watch() == ""
+    for _ in range(50):  # it is ready to run, and others do
+        clock[0] += 0.4
+        delayed[0] += 0.39
+        assert node.watch() == ""
     for _ in range(20):
         clock[0] += 0.4
         if why := node.watch():
             break
-    assert why == "the watchdog ended it" and 1011 < clock[0] - 3600 < 1013
+    assert why == "the watchdog ended it" and 1010.5 < clock[0] - 3620 < 1013
     for status, why in (
         (75, "it restarts"),
         (1, "it ended with 1"),

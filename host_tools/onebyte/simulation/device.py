@@ -114,6 +114,11 @@ class Node:
         return {}
 
     @property
+    def pid(self) -> int | None:
+        """Process id of its last start, None before the first."""
+        return None if self._child is None else self._child.pid
+
+    @property
     def returncode(self) -> int | None:
         """How its process ended, None while it runs or was not started."""
         return None if self._child is None else self._child.returncode

@@ -45,7 +45,7 @@ class SupervisedNode(Node):
     ) -> None:
         super().__init__(folder, options, *scene)
         self.n_restarts = self.n_crashes = self.n_hangs = 0
-        self._silent_s = self._turned_s = 0.0
+        self._silent_s = self._turned_s = self._delayed_before_s = 0.0
         self._last_sign = 0
         self.updates = folder / UPDATE_FOLDER
         for name, content in identity.items():
@@ -60,6 +60,7 @@ class SupervisedNode(Node):
     def start(self) -> None:
         """Boot."""
         self._silent_s, self._turned_s = 0.0, time.monotonic()
+        self._delayed_before_s = 0.0
         super().start()
 
     def watch(self) -> str:
@@ -97,14 +98,22 @@ class SupervisedNode(Node):
         return found
 
     def _is_hanging(self) -> bool:
-        """Count the time without a heartbeat, as far as we have watched it go by."""
-        now_s = time.monotonic()
-        passed_s = min(now_s - self._turned_s, _TURN_S)
-        self._turned_s = now_s
+        """Count the time without a heartbeat, as far as we, and the node, have seen it go by."""
+        now_s, delayed_s = time.monotonic(), self._delayed_s()
+        passed_s = min(now_s - self._turned_s, _TURN_S) - (delayed_s - self._delayed_before_s)
+        passed_s = max(0.0, passed_s)
+        self._turned_s, self._delayed_before_s = now_s, delayed_s
         sign = self._sign()
         self._silent_s = self._silent_s + passed_s if sign == self._last_sign else 0.0
         self._last_sign = sign
         return self._silent_s >= _HANG_S
+
+    def _delayed_s(self) -> float:
+        """Return how long its process was ready to run and had to wait; 0 where nobody says."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
 
     def _sign(self) -> int:
         try:

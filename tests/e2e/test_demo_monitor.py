@@ -13,7 +13,7 @@ import pytest
 from mqtt_process import need_mosquitto
 from small_model import small_model
 
-from formats import messages
+from formats import messages, topics
 from onebyte import toolchain
 from onebyte.receiver.link import BrokerSettings, Link
 from onebyte.simulation import demo, script
@@ -129,10 +129,10 @@ def test_monitor_that_starts_late_asks_for_what_the_node_still_has(
     scene: demo.Scene, long_script: script.Script, tmp_path: Path
 ) -> None:
     expected = long_script.expected
-    topics = ["ob/home/ben/r"]
+    live = [topics.pack("home", "ben", topics.RESULT)]
     with (
         Broker() as broker,
-        Link(BrokerSettings(broker.host, broker.port), topics) as early,
+        Link(BrokerSettings(broker.host, broker.port), live) as early,
         running(make_node(scene, long_script, broker, tmp_path, SPEED)),
     ):
         n_early = 0

@@ -177,3 +177,19 @@ def test_a_chip_without_two_partitions_refuses_it():
     world = World(Release(SIGNER, 1))
     world.wants(FirmwareRelease(2, NEW))
     assert world.run(lambda s: s["refused"])["refused"] == errors.UPDATE_SIZE
+
+
+def test_a_start_in_the_middle_of_an_image_goes_on_and_says_so():
+    world = EspWorld(Release(SIGNER, 1))
+    new = FirmwareRelease(2, NEW)
+    world.wants(new)
+    requests = world.source.requests
+    world.run(lambda s: requests and requests[-1][2] < 3000 and requests[-1][1] > 6000)
+    world.start()
+    n_requests = len(requests)
+    status = world.run(lambda s: len(requests) > n_requests)
+    name, offset, n_bytes = requests[-1]
+    assert new.objects[name] == NEW and offset >= 4096 and n_bytes == len(NEW) - offset
+    assert status["total_bytes"] - status["done_bytes"] == n_bytes
+    world.run_to(2)
+    assert world.runs(NEW)

@@ -98,14 +98,14 @@ def broker(made: UpdateFolder, tmp_path: Path) -> Iterator[Broker]:
         thread.start()
         yield running
         is_over.set()
-        thread.join(20)
+        thread.join(120)
 
 
 def publish(made: UpdateFolder, broker: Broker, seq: int, *options: object) -> str:
     """Publish a release and return what was printed when the node has confirmed it."""
     folder = made.folder / "releases" / str(seq)
     argv = ["publish", folder, "--roots", made.keys, "--broker", broker.address]
-    argv += ["--tenant", TENANT, "--device", DEVICE, "--timeout", 60]
+    argv += ["--tenant", TENANT, "--device", DEVICE, "--timeout", 240]
     code, out, err = onebyte(*argv, *options)
     assert (code, err) == (0, ""), out + err
     assert out.splitlines()[-1].startswith(f"publish: seq={seq} nodes=1 confirmed=1 ")

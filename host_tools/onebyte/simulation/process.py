@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-_STOP_S = 5.0
+_STOP_S = 15.0  # a broker writes what it keeps
 _INTERRUPT_S = 30.0  # it may have much to save
 _CTRL_C = b"\x03"
 _running: set["Child"] = set()
@@ -56,7 +56,7 @@ class Child:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask it to end, kill it when it does not within five seconds. May be called twice."""
+        """Ask it to end, kill it when it does not within 15 seconds. May be called twice."""
         if self._process.poll() is None:
             self._process.terminate()
         self._end(_STOP_S)

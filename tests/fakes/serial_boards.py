@@ -1,9 +1,14 @@
 """Boards behind pseudo terminals: an ESP32's boot loader with a bad cable, a prompt, silence."""
 
+import fcntl
+import itertools
 import os
 import select
 import socket
+import sys
+import termios
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,6 +64,11 @@ class Line:
                 os.close(self._slave)
                 self._slave = -1
 
+    def was_read(self) -> bool:
+        """Return whether somebody has taken all that was written to it."""
+        waiting = fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder) == 0
+
     def read(self, seconds: float = 0.02) -> bytes:
         readable, _, _ = select.select([self.master], [], [], seconds)
         return os.read(self.master, 4096) if readable else b""
@@ -81,6 +91,21 @@ def running(line: Line, step: Callable[[Line], None]) -> Iterator[Line]:
         end.set()
         thread.join(60)
         line.close()
+
+
+def leaving(text: bytes) -> Callable[[Line], None]:
+    """Return the step of a board that is unplugged once somebody reads what it says."""
+    n_read = itertools.count()
+
+    def step(line: Line) -> None:
+        if not line.was_read():
+            time.sleep(0.01)
+        elif next(n_read) < 3:  # the first ones may have been thrown away as the port was opened
+            os.write(line.master, text)
+        else:
+            line.unplug()
+
+    return step
 
 
 @contextmanager

@@ -312,7 +312,7 @@ def test_console_that_never_says_it_is_given_up(monkeypatch: pytest.MonkeyPatch)
     words = r"no verdict on release 7 within 0 s: onebyte node: sensor: gone"
     with pytest.raises(deploy.Refused, match=words):
         deploy.wait_for_verdict("/dev/board", 7, 0.2, print)
-    assert time.monotonic() - start_s < 5
+    assert time.monotonic() - start_s < 60
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import assert_refused, onebyte, onebyte_process
 from repl_board import ReplBoard
-from serial_boards import Line, running
+from serial_boards import Line, leaving, running
 from terminal import WAIT_S, Terminal
 
 from onebyte.boards import console
@@ -68,7 +68,7 @@ def test_logs_follow_and_write_nothing() -> None:
         os.write(line.master, b"onebyte node: \xc3\xa4\r\n")
 
     with running(Line(), step) as line:
-        code, out, err = onebyte("logs", "--port", line.path, "--timeout", 0.5)
+        code, out, err = onebyte("logs", "--port", line.path, "--timeout", 2)
     assert (code, err) == (0, "")
     assert out.count("onebyte node: ä\n") > 3 and "\r" not in out
     assert b"".join(heard) == b""
@@ -79,40 +79,48 @@ def test_logs_wait_for_a_board_that_restarts(tmp_path: Path) -> None:
     said: list[bytes] = []
     told: list[str] = []
 
-    def speak(text: bytes, until: float) -> None:
+    class Enough(Exception):
+        pass
+
+    def speak(text: bytes) -> None:
         line = Line()
         port.unlink(missing_ok=True)
         port.symlink_to(line.path)
-        end = time.monotonic() + until
-        while time.monotonic() < end:
+        while text not in b"".join(said) and not is_over.is_set():
             os.write(line.master, text)
             line.read(0.02)
         line.unplug()
+        while not told and not is_over.wait(0.02):
+            pass
+        line.close()
 
     def board() -> None:
-        speak(b"before\n", 0.8)
-        time.sleep(0.3)
-        speak(b"after\n", 1.2)
+        speak(b"before\n")
+        speak(b"after\n")
 
+    def write(piece: bytes) -> None:
+        said.append(piece)
+        if b"after" in b"".join(said):
+            raise Enough
+
+    is_over = threading.Event()
     thread = threading.Thread(target=board)
     thread.start()
     while not port.exists():
         time.sleep(0.01)
-    console.follow(str(port), said.append, told.append, 1.8)
-    thread.join()
-    text = b"".join(said)
-    assert b"before" in text and b"after" in text
+    try:
+        with pytest.raises(Enough):
+            console.follow(str(port), write, told.append, 60)
+    finally:
+        is_over.set()
+        thread.join()
+    assert b"before" in b"".join(said)
     assert len(told) == 1 and "Waiting" in told[0]
 
 
 def test_logs_give_up_on_a_board_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_COMEBACK_S", 0.5)
-
-    def leave(line: Line) -> None:
-        time.sleep(0.3)
-        line.unplug()
-
-    with running(Line(), leave) as line:
+    with running(Line(), leaving(b"onebyte node: well\n")) as line:
         code, _, err = onebyte("logs", "--port", line.path, "--timeout", 20)
     assert code == 2 and err.splitlines()[-1].startswith("onebyte: error: ")
     assert "unplugged" in err
@@ -255,7 +263,7 @@ def test_doors_leave_a_busy_port_alone(name: str, tmp_path: Path) -> None:
         assert line.read() == b""
     finally:
         os.close(other)
-        line.unplug()
+        line.close()
 
 
 @pytest.mark.parametrize("name", ["repl", "logs", "run"])

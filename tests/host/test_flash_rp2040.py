@@ -36,7 +36,6 @@ def path(image: Uf2Image, tmp_path: Path) -> Path:
 def no_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     hide_boards(monkeypatch)
     monkeypatch.setattr(bootsel, "_COMEBACK_S", 0.3)
-    monkeypatch.setattr(bootsel, "_VANISH_S", 1.0)
 
 
 def assert_holds(drive: BootselDrive, image: Uf2Image) -> None:
@@ -89,7 +88,7 @@ def test_board_that_comes_back_says_its_version(
             return [old] if drive.folder.exists() else [old, usb_port(line.path)]
 
         monkeypatch.setattr(list_ports, "comports", comports)
-        monkeypatch.setattr(bootsel, "_COMEBACK_S", 5.0)
+        monkeypatch.setattr(bootsel, "_COMEBACK_S", 30.0)
         code, out, _ = onebyte("flash", path, "--drive", drive.folder)
     assert code == 0
     assert out.endswith(f"; {line.path} appeared: MicroPython v1.25.0, Raspberry Pi Pico\n")
@@ -152,7 +151,10 @@ def test_image_for_another_chip_or_too_large_leaves_the_drive_alone(tmp_path: Pa
     assert sorted(os.listdir(drive)) == ["INDEX.HTM", "INFO_UF2.TXT"]
 
 
-def test_drive_that_stays_has_not_started_the_image(path: Path, tmp_path: Path) -> None:
+def test_drive_that_stays_has_not_started_the_image(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootsel, "_VANISH_S", 1.0)
     with BootselDrive(tmp_path / "drive", stays=True) as drive:
         got = onebyte("flash", path, "--drive", drive.folder)
     assert_refused(got, "has every block and is still there")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from command_line import assert_refused, onebyte
-from serial_boards import Line, running
+from serial_boards import Line, leaving, running
 
 from formats import messages, record, result, serial_line
 from onebyte.receiver.monitor import Decision, Monitor, Note
@@ -135,11 +135,6 @@ def test_command_shows_them_and_writes_nothing() -> None:
 def test_command_says_what_is_missing_or_gone() -> None:
     assert_refused(onebyte("monitor", "--serial", "/dev/none", "--home-assistant"), "--broker")
     assert_refused(onebyte("monitor", "--serial", "/dev/none"), "no port /dev/none")
-
-    def leave(line: Line) -> None:
-        time.sleep(0.5)
-        line.unplug()
-
-    with running(Line(), leave) as line:
+    with running(Line(), leaving(b"onebyte node: well\n")) as line:
         code, _, err = onebyte("monitor", "--serial", line.path, "--timeout", 20)
     assert code == 2 and "unplugged" in err

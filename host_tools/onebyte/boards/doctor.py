@@ -296,7 +296,7 @@ def _clock(found: Said, said: Mapping[str, Said]) -> list[Check]:
     if found["quality"]:
         return [Check("clock", OK, "has the time of day")]
     if said.get("config", {}).get("tls"):
-        remedy = "`mpremote rtc --set`, or a certificate valid since the chip's clock starts"
+        remedy = "set it (docs/BOARDS.md, Time of day), or a certificate as old as the clock"
         return [Check("clock", WARN, "not set, and TLS compares it with certificates", remedy)]
     return [Check("clock", OK, "not set: records count from the start")]
 

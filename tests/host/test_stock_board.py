@@ -68,7 +68,7 @@ def stock(vendor: Vendor) -> Iterator[ReplBoard]:
 def deploy(
     board: ReplBoard, vendor: Vendor, *what: object, key: str = "release"
 ) -> tuple[int, str, str]:
-    options = ("--port", board.path, "--key", vendor.folder / f"{key}.pem", "--wait", 60)
+    options = ("--port", board.path, "--key", vendor.folder / f"{key}.pem", "--wait", 300)
     return onebyte("deploy", *options, "--passphrase-file", vendor.folder / "passphrase", *what)
 
 
@@ -80,7 +80,7 @@ def state_of(board: ReplBoard) -> slot_state.State:
 def hear(board: ReplBoard, text: str) -> None:
     """Follow the console until it says this."""
     said = ""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while text not in said and time.monotonic() < deadline:
         said += onebyte("logs", "--port", board.path, "--timeout", 0.2)[1]
     assert text in said, said

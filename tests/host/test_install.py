@@ -63,7 +63,7 @@ def start(root: Path) -> tuple[str, dict[str, Any]]:
         [micropython(), str(script), str(root), str(hardware)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

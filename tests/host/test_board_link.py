@@ -200,7 +200,7 @@ def test_files_arrive_whole() -> None:
 def test_flash_that_is_nearly_full_is_left_alone() -> None:
     with ReplBoard(n_blocks=12) as fake, open_board(fake.path) as board:
         board.write_file("/old", OLD)
-        with pytest.raises(NoSpace, match=r"nearly full.*nothing was written.*mpremote fs"):
+        with pytest.raises(NoSpace, match=r"nearly full.*nothing was written.*mpremote resume fs"):
             board.write_file("/old", bytes(40_000))
         assert (board.read_file("/old"), names_on(board)) == (OLD, ["old"])
 
@@ -209,7 +209,7 @@ def test_flash_that_runs_full_all_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Board, "_check_fits", lambda *_: None)
     with ReplBoard(n_blocks=12) as fake, open_board(fake.path) as board:
         board.write_file("/old", OLD)
-        with pytest.raises(NoSpace, match=r"the flash is full.*mpremote fs"):
+        with pytest.raises(NoSpace, match=r"the flash is full.*mpremote resume fs"):
             board.write_file("/old", bytes(60_000))
         assert (board.read_file("/old"), names_on(board)) == (OLD, ["old"])
 

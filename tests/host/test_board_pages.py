@@ -206,3 +206,10 @@ def test_boards_md_links_every_page() -> None:
     text = (ROOT / "docs" / "BOARDS.md").read_text(encoding="utf-8")
     for board in BOARDS:
         assert f"[`{board}`](boards/{board}.md)" in text
+
+
+def test_no_advice_resets_a_node_softly() -> None:
+    """Without `resume` mpremote begins with Ctrl-D, and the node's watchdog bites soon after."""
+    for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("host_tools/onebyte/**/*.py")]:
+        found = re.findall(r"mpremote (?:cp|fs|rtc|exec|run)\b", path.read_text(encoding="utf-8"))
+        assert not found, f"{path.name}: {found}"

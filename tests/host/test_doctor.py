@@ -152,7 +152,7 @@ def failed_broker(code: int) -> dict[str, Any]:
         (failed_broker(0), "broker, TLS", "does it listen there"),
         ({"network": {"up": False}}, "network", "modem"),
         ({"network": {"up": False}, "board": {"network": "wifi"}}, "network", "password"),
-        ({"files": {"free": 20_000}}, "filesystem", "mpremote fs rm"),
+        ({"files": {"free": 20_000}}, "filesystem", "mpremote resume fs rm"),
         ({"files": {"problem": "not blank"}}, "filesystem", "erase"),
         ({"updates": {"verifier": ""}}, "updates", "obed25519"),
         ({"kernels": {"told": ["is for x64"]}}, "mpy", "armv6m"),

@@ -152,7 +152,7 @@ def _files(found: Said, _: Mapping[str, Said]) -> list[Check]:
         words = f"not mounted: {found['problem']}"
         return [Check("filesystem", FAIL, words, "read it out, then erase the flash")]
     if free < _LEAST_BLOCKS * block:
-        remedy = "remove what is not needed: `mpremote fs ls`, `mpremote fs rm`"
+        remedy = "remove what is not needed: `mpremote resume fs ls`, `mpremote resume fs rm`"
         return [Check("filesystem", FAIL, f"nearly full: {detail}", remedy)]
     if found["error"]:
         remedy = "save the files, erase the flash, provision and deploy anew"

@@ -290,7 +290,7 @@ def _stale(board: Board, files: dict[str, bytes], there: dict[str, tuple[str, in
             if f"{path}.mpy" in files:
                 raise UserError(
                     f"{board.device}: the folder {path} would be taken for a module of ours: "
-                    f"remove it (`mpremote fs rm -r :{path}`)"
+                    f"remove it (`mpremote resume fs rm -r :{path}`)"
                 )
             continue
         is_shadow = path.endswith(".py") and path[:-3] + ".mpy" in files
@@ -319,8 +319,8 @@ def _check_room(
     if free < needed:
         raise NoSpace(
             f"{board.device}: the flash is nearly full: {free} bytes are free, the files need "
-            f"{needed} (nothing was written): remove what is not needed (`mpremote fs ls`, "
-            "`mpremote fs rm`)"
+            f"{needed} (nothing was written): remove what is not needed (`mpremote resume fs ls`, "
+            "`mpremote resume fs rm`)"
         )
 
 

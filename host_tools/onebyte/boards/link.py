@@ -314,7 +314,7 @@ class Board:
             self.remove_file(path + ".new")
 
 
-_REMEDY_FULL = "remove what is not needed (`mpremote fs ls`, `mpremote fs rm`)"
+_REMEDY_FULL = "remove what is not needed (`mpremote resume fs ls`, `mpremote resume fs rm`)"
 
 
 def _without_end(on_output: Callable[[bytes], object]) -> Callable[[bytes], None]:

@@ -164,6 +164,7 @@ class ReplBoard:
 
     Attributes:
         unplug_at: As `unplug_after`, for bytes from the board.
+        said: All that the board said, heard or not.
     """
 
     def __init__(
@@ -187,6 +188,7 @@ class ReplBoard:
         self.n_in = 0
         self.n_out = 0
         self.n_interrupts = 0
+        self.said = b""
 
     @property
     def path(self) -> str:
@@ -222,6 +224,7 @@ class ReplBoard:
         if line.is_open and self.peer in readable:
             data = self._garbled(self.peer.receive(), self.garble_every, self.n_out)
             self.n_out += len(data)
+            self.said += data
             if not self._is_stalled():
                 os.write(line.master, data)
             if self.unplug_at is not None and self.n_out >= self.unplug_at:

@@ -77,20 +77,20 @@ def state_of(board: ReplBoard) -> slot_state.State:
         return slot_state.parse(opened.read_file("/st/state"))
 
 
-def hear(board: ReplBoard, text: str) -> None:
-    """Follow the console until it says this."""
-    said = ""
+def hear(board: ReplBoard, text: bytes, since: int) -> None:
+    """Wait until the board has said this since then; whoever opens a port may be late for it."""
     deadline = time.monotonic() + 300
-    while text not in said and time.monotonic() < deadline:
-        said += onebyte("logs", "--port", board.path, "--timeout", 0.2)[1]
-    assert text in said, said
+    while text not in board.said[since:] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert text in board.said[since:], board.said[since:]
 
 
 def check_modules(board: ReplBoard) -> None:
     """Start the board anew; the app has to be the slot's, and what judged it the board's own."""
     with open_board(board.path) as opened:
+        since = len(board.said)
         opened.restart()
-    hear(board, "onebyte node: broker ")
+    hear(board, b"onebyte node: broker ", since)
     with open_board(board.path) as opened:
         told = opened.ask(
             "import sys,json\nprint(json.dumps([getattr(sys.modules[n],'__file__','')"
@@ -137,11 +137,17 @@ def test_foreign_key_is_refused_by_the_board(stock: ReplBoard, vendor: Vendor) -
 
 
 def test_doctor_knows_files_from_an_image_and_the_slot_before_its_start(stock: ReplBoard) -> None:
+    since = len(stock.said)
     code, out, err = onebyte("provision", "--set", "safe_boot_ms=60000", "--port", stock.path)
     assert code == 0, err
-    hear(stock, "Ctrl-C within 60000 ms")
-    _, out, _ = onebyte("doctor", "--port", stock.path, "--json")
-    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    for _ in range(5):
+        hear(stock, b"Ctrl-C within 60000 ms", since)
+        since = len(stock.said)
+        _, out, _ = onebyte("doctor", "--port", stock.path, "--json")
+        checks = {check["name"]: check for check in json.loads(out)["checks"]}
+        # The sensor samples in real time: while this computer stands still, its FIFO runs over.
+        if not checks["sensor"]["detail"].endswith("expected"):
+            break
     assert "Generic ESP32S3 module" in checks["image"]["detail"]
     assert checks["image"]["detail"].endswith("with our files for esp32_s3")
     assert "in files; slot a, release 1" in checks["updates"]["detail"]

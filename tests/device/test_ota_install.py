@@ -463,6 +463,23 @@ def test_half_a_piece_that_arrived_is_not_asked_for_again():
     _must_be_whole(store, release)
 
 
+def test_a_step_that_the_flash_fails_is_not_the_last_one():
+    _, store = _store()
+    store.files = Files(store.files)
+    release = CustomRelease([(2, "a.py", b"A = 1\n", None)])
+    install = _install(store, release)
+    while install.next_request() is None:
+        install.step()
+    install.put(b"A = 1\n")
+    store.files.fails = 1  # the manifest
+    assert raises_kind(OSError, _run, install, release.objects).errno == 28
+    assert not install.is_done
+    install.step()
+    assert not install.is_done
+    assert _run(install, release.objects)
+    _must_be_whole(store, release)
+
+
 def test_no_release_brings_firmware_where_nothing_takes_it():
     _, store = _store()
     release = CustomRelease([(manifest.FIRMWARE, "firmware.bin", b"firmware", None)])

@@ -1,5 +1,6 @@
 """The builder of images: what it refuses, what it keeps, and where its sources come from."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -264,6 +265,10 @@ def test_every_input_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (tmp_path / name).write_text("2\n")
     assert firmware._kept_folder("pico", "tree") == seen[-1]
     assert firmware._kept_folder("pico", "other") != seen[-1]
+    (tmp_path / "arm-none-eabi-gcc").write_text("#!/bin/sh\n[ $1 = --version ] && echo 99\n")
+    (tmp_path / "arm-none-eabi-gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert firmware._kept_folder("pico", "tree") != seen[-1], "the compiler counts, too"
 
 
 # The source tree

@@ -187,7 +187,8 @@ def _write_product(source: str, home: Path) -> None:
 
 
 def _kept_folder(board: str, tree: str, product: str = "") -> Path:
-    digest = hashlib.sha256(f"{board} {tree} {_output(['arm-none-eabi-gcc', '-v'])}".encode())
+    compiler = _output(["arm-none-eabi-gcc", "--version"])
+    digest = hashlib.sha256(f"{board} {tree} {compiler}".encode())
     digest.update(product.encode())
     for path in _input_files(board):
         content = path.read_bytes()

@@ -54,7 +54,8 @@ def _measure(folder):
     bench = install_heap.Bench(store, product, ed25519_signer.verify, read, want_of(release))
     least = bench.least(MOST_BYTES)
     assert least > MOST_BYTES // 2, "too much, or the limit limits nothing"
-    assert bench.install(MOST_BYTES)
+    # An address that the failed one has left on the stack may keep garbage of this one.
+    assert bench.install(2 * MOST_BYTES)
     path = store.slot_path(SLOT_A)
     for name, content in release.contents.items():
         with open("%s/%s" % (path, name), "rb") as file:

@@ -40,6 +40,7 @@ class ScriptedWire:
 def over(wire: ScriptedWire) -> Transport:
     made = Transport.__new__(Transport)
     made.device_name, made.serial, made.in_raw_repl = "/dev/board", wire, False
+    made._is_owed = False
     return made
 
 
@@ -73,12 +74,16 @@ def test_prompt_that_comes_late_and_twice_leaves_nothing_behind(
 
     def answer(data: bytes) -> list[bytes]:
         asked.append(data)
+        if data.startswith(b"print("):
+            return [b"OK" + data[7 : data.index(b"',")], b"\x04\x04>"]
         is_second = asked.count(b"\r\x01") == 2 and data == b"\r\x01"
         return [b"onebyte node: bye\r\n" + RAW_REPL, RAW_REPL] if is_second else []
 
     board = over(ScriptedWire(answer=answer))
     board.enter_raw_repl()
-    assert board.in_raw_repl and asked == [b"\r\x03", b"\r\x01"] * 2
+    *keys, question = asked
+    assert board.in_raw_repl and keys == [b"\r\x03", b"\r\x01"] * 2
+    assert question.startswith(b"print('in step ")
     assert board.serial.pieces == [b">"], "the next answer would be misread"
 
 
